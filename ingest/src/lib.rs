@@ -1,0 +1,1 @@
+//! Lambda: beacons in, hits on Kinesis.

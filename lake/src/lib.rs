@@ -1,0 +1,12 @@
+//! What ingest, compact and query share: the hit, its columns, the visit rules,
+//! where objects lie, the store, limits, site settings, the clock.
+//!
+//! This crate knows no HTTP, no Lambda event and no report. Everything here takes
+//! its data, store and clock as arguments.
+
+pub mod clock;
+
+pub mod hit;
+
+pub mod limits;
+pub mod stream;

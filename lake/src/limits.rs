@@ -1,0 +1,64 @@
+//! Every limit, in one place, as a named constant.
+//!
+//! Each is tested at the limit, one below and one above.
+
+/// Hits in one body of `POST /hit`.
+pub const MAX_HITS_PER_BODY: usize = 500;
+/// Bytes of a decoded body of `POST /hit` or of Matomo's bulk: 4 MiB.
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a URL, a title, an event field and every other page text (matomo.md 1.2).
+pub const MAX_TEXT_BYTES: usize = 1024;
+/// Bytes of the user agent that reaches the stream.
+pub const MAX_USER_AGENT_BYTES: usize = 512;
+/// Bytes of client hints (`uadata`) that reach the stream.
+pub const MAX_CLIENT_HINTS_BYTES: usize = 1024;
+/// Bytes of a referrer (matomo.md 1.2: stored up to 1,500 characters).
+pub const MAX_REFERRER_BYTES: usize = 1500;
+/// Bytes of a user id, a search category and the like (matomo.md 1.2).
+pub const MAX_ID_BYTES: usize = 200;
+/// Bytes of a custom dimension's value (matomo.md 1.2).
+pub const MAX_DIMENSION_BYTES: usize = 250;
+/// Bytes of an order's items, as JSON.
+pub const MAX_ITEMS_BYTES: usize = 8 * 1024;
+/// Custom dimensions are numbered 1 to this.
+pub const MAX_DIMENSIONS: u8 = 20;
+/// Bytes of one record on the stream; Kinesis takes 1 MiB by default.
+pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Largest site id.
+pub const MAX_SITE_ID: i32 = i32::MAX;
+/// How old a hit's time may be without a write token.
+pub const MAX_HIT_AGE_MS: i64 = 7 * 24 * 3_600_000;
+/// How far ahead of receipt a hit's time may be; later ones become the time of receipt.
+pub const MAX_HIT_AHEAD_MS: i64 = 5 * 60_000;
+/// A difference between the client's and our clock up to this is left alone.
+pub const MAX_CLOCK_SKEW_MS: i64 = 30_000;
+/// Matomo's `cdt` without a token: at most 24 hours old (matomo.md 1.1).
+pub const MAX_CDT_AGE_MS: i64 = 24 * 3_600_000;
+/// Matomo's `cdt` with a token: at most 20 years old (matomo.md 1.2).
+pub const MAX_CDT_AUTHENTICATED_AGE_MS: i64 = 20 * 365 * 24 * 3_600_000;
+/// A visit ends when the next hit comes this long after the last (matomo.md 3.3).
+pub const VISIT_GAP_MS: i64 = 30 * 60_000;
+/// A visit ends after this many actions (matomo.md 3.3).
+pub const MAX_VISIT_ACTIONS: u32 = 10_000;
+/// Records in one PutRecords call.
+pub const MAX_PUT_RECORDS: usize = 500;
+/// Bytes in one PutRecords call; under Kinesis's limit of 5 MiB (10 MiB since 2025).
+pub const MAX_PUT_BYTES: usize = 4 * 1024 * 1024;
+/// A date is merged when its oldest waiting hit has waited this long.
+pub const MERGE_AFTER_MS: i64 = 15 * 60_000;
+/// Rows of a date's table above which the merge waits longer.
+pub const LARGE_DATE_ROWS: u64 = 5_000_000;
+/// How long a large date's waiting hits may wait at most.
+pub const MERGE_LARGE_AFTER_MS: i64 = 60 * 60_000;
+/// A large date is merged when its waiting hits reach the table's rows divided by this.
+pub const MERGE_LARGE_SHARE: u64 = 4;
+/// A hot object is deleted when the table has held it for this long.
+pub const HOT_KEPT_MS: i64 = 24 * 3_600_000;
+/// Rows of a row group of the table (measured: DESIGN section 4).
+pub const ROW_GROUP_ROWS: usize = 32 * 1024;
+/// Settings and tokens are read again after this long; in force everywhere within 60 s.
+pub const SETTINGS_TTL_MS: i64 = 30_000;
+/// Rows of an answer when `limit` is not given.
+pub const DEFAULT_ROW_LIMIT: usize = 100;
+/// Dates in one question.
+pub const MAX_DATES: i64 = 20 * 366;

@@ -1,0 +1,1 @@
+//! The program hitlake: the same handlers in one process.

@@ -1,0 +1,2 @@
+//! The program `hitlake`.
+fn main() {}
