@@ -5,6 +5,7 @@
 //! its data, store and clock as arguments.
 
 pub mod clock;
+pub mod columns;
 
 pub mod hit;
 
