@@ -7,7 +7,11 @@
 pub mod clock;
 pub mod columns;
 
+pub mod assemble;
 pub mod hit;
+pub mod layout;
 
 pub mod limits;
+pub mod parquet_file;
 pub mod stream;
+pub mod visits;

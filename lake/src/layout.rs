@@ -1,0 +1,125 @@
+//! Where objects lie, and what a table object says it holds.
+//!
+//! `hot/dt=D/<shard>-<first>-<last>.parquet` are immutable batches of one shard;
+//! `hits/dt=D/part-NNN.parquet` is the table. Hive style, so that every reader finds its way.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use object_store::path::Path;
+
+/// Prefix of the table.
+pub const HITS: &str = "hits";
+/// Prefix of what append wrote and the merge has not taken in yet.
+pub const HOT: &str = "hot";
+/// Prefix of records that could not be read.
+pub const REJECTED: &str = "rejected";
+/// Footer key of a table object: the hot objects that it holds, as [`Holds`].
+pub const HOLDS_KEY: &str = "hitlake.holds";
+/// Footer key of every object: the version of the columns.
+pub const VERSION_KEY: &str = "hitlake.version";
+/// Version of the columns that this program writes.
+pub const VERSION: &str = "1";
+
+/// The folder of one date below [`HITS`] or [`HOT`].
+#[must_use]
+pub fn date_prefix(zone: &str, dt: Date) -> Path {
+    Path::from(format!("{zone}/dt={dt}"))
+}
+
+/// The object of one batch of one shard, for one date.
+#[must_use]
+pub fn hot_object(dt: Date, shard: &str, first: &str, last: &str) -> Path {
+    Path::from(format!("{HOT}/dt={dt}/{shard}-{first}-{last}.parquet"))
+}
+
+/// The table object of a date.
+#[must_use]
+pub fn table_object(dt: Date, part: u16) -> Path {
+    Path::from(format!("{HITS}/dt={dt}/part-{part:03}.parquet"))
+}
+
+/// The object of one record that could not be read.
+#[must_use]
+pub fn rejected_object(dt: Date, shard: &str, sequence: &str) -> Path {
+    Path::from(format!("{REJECTED}/dt={dt}/{shard}-{sequence}.json"))
+}
+
+/// The date in a path such as `hot/dt=2026-11-24/x.parquet`.
+#[must_use]
+pub fn date_of(path: &Path) -> Option<Date> {
+    path.parts()
+        .find_map(|part| part.as_ref().strip_prefix("dt=")?.parse().ok())
+}
+
+/// Shard and sequence numbers in the name of a hot object.
+#[must_use]
+pub fn batch_of(path: &Path) -> Option<(&str, &str, &str)> {
+    let name = path.filename()?.strip_suffix(".parquet")?;
+    let (rest, last) = name.rsplit_once('-')?;
+    let (shard, first) = rest.rsplit_once('-')?;
+    Some((shard, first, last))
+}
+
+/// The hot objects that a table object holds: 128-bit hash of the name, and when it was first
+/// held, Unix milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holds(pub BTreeMap<u128, i64>);
+
+impl Holds {
+    /// Reads the footer's value.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what [`Holds::to_footer`] writes.
+    pub fn from_footer(text: &str) -> Result<Self, serde_json::Error> {
+        let named: BTreeMap<String, i64> = serde_json::from_str(text)?;
+        let parse = |(name, at): (String, i64)| {
+            let hash = u128::from_str_radix(&name, 16).map_err(serde::de::Error::custom)?;
+            Ok((hash, at))
+        };
+        named.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The footer's value: a JSON object of hash to time.
+    #[must_use]
+    pub fn to_footer(&self) -> String {
+        let named: BTreeMap<String, i64> =
+            self.0.iter().map(|(hash, at)| (format!("{hash:032x}"), *at)).collect();
+        serde_json::to_string(&named).unwrap_or_default()
+    }
+
+    /// Whether the table object holds this hot object.
+    #[must_use]
+    pub fn contains(&self, hot: &Path) -> bool {
+        self.0.contains_key(&name_hash(hot))
+    }
+}
+
+/// The hash of a hot object's name within its date.
+#[must_use]
+pub fn name_hash(hot: &Path) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(hot.filename().unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let dt = jiff::civil::date(2026, 11, 24);
+        let path = hot_object(dt, "shardId-000000000001", "5", "49590338271490256608");
+        assert_eq!(date_of(&path), Some(dt));
+        assert_eq!(batch_of(&path), Some(("shardId-000000000001", "5", "49590338271490256608")));
+    }
+
+    #[test]
+    fn holds_read_back() {
+        let mut holds = Holds::default();
+        holds.0.insert(7, 1_000);
+        holds.0.insert(u128::MAX, 2_000);
+        assert_eq!(Holds::from_footer(&holds.to_footer()).unwrap(), holds);
+        assert!(Holds::from_footer("{\"x\":1}").is_err());
+    }
+}
