@@ -1,1 +1,6 @@
-//! Lambdas: append and merge.
+//! Append and merge: hits in, small files out; small files in, one sorted file a date out.
+//!
+//! Knows `lake` and the stream's batches; knows neither ingest nor query.
+
+pub mod append;
+pub mod merge;

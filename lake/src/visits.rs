@@ -244,3 +244,91 @@ impl Visit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_US: i64 = 60 * SECOND_US;
+
+    fn pageview(minute: i64, fingerprint: u64) -> VisitHit {
+        VisitHit {
+            ts_us: minute * MINUTE_US,
+            hit_id: u128::from(minute.unsigned_abs()) << 64 | u128::from(fingerprint),
+            fingerprint,
+            ..VisitHit::default()
+        }
+    }
+
+    fn by(client: u64, hit: VisitHit) -> VisitHit {
+        VisitHit { client_id: Some(client), ..hit }
+    }
+
+    fn from(source: Source, hit: VisitHit) -> VisitHit {
+        VisitHit { source, ..hit }
+    }
+
+    #[test]
+    fn a_gap_of_exactly_thirty_minutes_is_a_new_visit() {
+        assert_eq!(visits(1, &[pageview(0, 1), pageview(30, 1)]).visits.len(), 2);
+        let just_below = VisitHit { ts_us: 30 * MINUTE_US - 1, ..pageview(30, 1) };
+        assert_eq!(visits(1, &[pageview(0, 1), just_below]).visits.len(), 1);
+    }
+
+    #[test]
+    fn duration_is_zero_for_one_request_and_has_its_second_for_more() {
+        assert_eq!(visits(1, &[pageview(0, 1)]).visits[0].duration_s, 0);
+        let two = visits(1, &[pageview(0, 1), pageview(2, 1)]);
+        assert_eq!(two.visits[0].duration_s, 121);
+        assert_eq!(two.time_on_page_s, [Some(120), None]);
+    }
+
+    #[test]
+    fn an_id_that_changes_is_bridged_by_the_fingerprint() {
+        let out = visits(1, &[pageview(0, 1), by(7, pageview(1, 1)), by(8, pageview(2, 1))]);
+        assert_eq!(out.visits.len(), 1);
+        assert_eq!(out.visits[0].visitor, 7);
+    }
+
+    #[test]
+    fn a_forced_id_is_not_bridged() {
+        let forced = VisitHit { client_id_forced: true, ..by(8, pageview(2, 1)) };
+        assert_eq!(visits(1, &[by(7, pageview(1, 1)), forced]).visits.len(), 2);
+    }
+
+    #[test]
+    fn a_user_owns_the_visit_in_which_he_logs_in() {
+        let user = VisitHit { is_user: true, ..by(9, pageview(2, 1)) };
+        assert_eq!(visits(1, &[by(7, pageview(1, 1)), user]).visits[0].visitor, 9);
+    }
+
+    #[test]
+    fn another_campaign_cuts_and_a_direct_visit_is_upgraded() {
+        let first = from(Source::Campaign(1), pageview(0, 1));
+        let out = visits(1, &[first, from(Source::Campaign(2), pageview(1, 1))]);
+        assert_eq!(out.visits.len(), 2);
+        assert!(out.visits[1].returning);
+        let out = visits(1, &[pageview(0, 1), from(Source::Campaign(2), pageview(1, 1))]);
+        assert_eq!((out.visits.len(), out.visits[0].attribution), (1, 1));
+        let out = visits(1, &[from(Source::Referred, pageview(0, 1)), from(Source::Referred, pageview(1, 1))]);
+        assert_eq!((out.visits.len(), out.visits[0].attribution), (1, 0));
+    }
+
+    #[test]
+    fn a_ping_extends_a_visit_and_starts_none() {
+        let ping = |minute| VisitHit { kind: Kind::Ping, ..pageview(minute, 1) };
+        assert!(visits(1, &[ping(0)]).visits.is_empty());
+        let out = visits(1, &[pageview(0, 1), ping(1), ping(31)]);
+        assert_eq!((out.visits.len(), out.visits[0].duration_s), (1, 61));
+        assert_eq!(out.visit_of, [Some(0), Some(0), None]);
+    }
+
+    #[test]
+    fn a_visit_ends_after_the_limit_of_actions() {
+        let hits: Vec<VisitHit> = (0..=i64::from(MAX_VISIT_ACTIONS))
+            .map(|n| VisitHit { ts_us: n, hit_id: n.unsigned_abs().into(), fingerprint: 1, ..VisitHit::default() })
+            .collect();
+        let counts: Vec<u32> = visits(1, &hits).visits.iter().map(|visit| visit.actions).collect();
+        assert_eq!(counts, [MAX_VISIT_ACTIONS, 1]);
+    }
+}

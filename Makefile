@@ -1,0 +1,43 @@
+# `make` lists the commands.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+VENV := .venv
+BINS := ingest append merge query
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: ## Build the release program and start `hitlake serve` on 127.0.0.1:8080
+	$(CARGO) build --release --locked -p hitlake
+	./target/release/hitlake serve
+
+release: ## Build the release program and the Lambda binaries for this machine
+	$(CARGO) build --release --locked
+
+lambdas: release ## Put the Lambda binaries under target/lambda/NAME/bootstrap
+	@for bin in $(BINS); do mkdir -p target/lambda/$$bin && cp target/release/$$bin target/lambda/$$bin/bootstrap; done
+	@ls -l $(foreach bin,$(BINS),target/lambda/$(bin)/bootstrap) | awk '{print $$5, $$9}'
+
+test: ## Install what the tests need and run all of them
+	./tests/run
+
+check: ## Format, clippy with warnings as errors, documentation, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	./tests/deny
+
+tracker: ## Build tracker/dist/tracker.js
+	npm --prefix tracker ci --silent && npm --prefix tracker run --silent build
+
+soak: ## The long proofs, at full length
+	HITLAKE_SOAK=full ./tests/run
+
+bench: release ## Load a running server with wrk and print hits a second
+	./tests/load/run
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: help run release lambdas test check tracker soak bench fmt

@@ -1,0 +1,135 @@
+//! Append: one batch of the stream in, one hot object a local date out.
+//!
+//! Knows the record, the columns and the store; knows no visit and no table. A record's content
+//! never fails a batch: what cannot be read is kept in `rejected/` with its bytes. Only the
+//! store's absence fails it, and then all of it, because every object is written create-only.
+
+pub mod row;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord, KinesisEventResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::civil::Date;
+use lake::hit::{DecodeError, Hit};
+use lake::layout::{self, Holds};
+use lake::parquet_file;
+use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+
+use crate::enrich::Enricher;
+use lake::store::StoreRef;
+use row::Row;
+
+/// What append needs; built once.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Where hot objects go.
+    pub store: StoreRef,
+    /// Devices, bots and channels.
+    pub enricher: Arc<Enricher>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Records received.
+    pub received: usize,
+    /// Rows written to hot objects.
+    pub stored: usize,
+    /// Records kept in `rejected/`.
+    pub rejected: usize,
+    /// Objects that an earlier attempt had written already.
+    pub existed: usize,
+}
+
+impl Append {
+    /// Takes one batch of one shard.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take the objects; the whole batch is to be delivered again.
+    pub async fn handle(&self, event: KinesisEvent) -> anyhow::Result<KinesisEventResponse> {
+        let done = self.append(&event.records).await?;
+        tracing::info!(
+            received = done.received, stored = done.stored, rejected = done.rejected, existed = done.existed,
+            "batch of {} records appended", done.received
+        );
+        Ok(KinesisEventResponse::default())
+    }
+
+    /// The same, with the account of what was done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Append::handle`].
+    pub async fn append(&self, records: &[KinesisEventRecord]) -> anyhow::Result<Appended> {
+        let mut done = Appended { received: records.len(), ..Appended::default() };
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
+        let mut by_date: BTreeMap<Date, Vec<Row>> = BTreeMap::new();
+        for record in records {
+            match Hit::decode(&record.kinesis.data.0) {
+                Ok(hit) => by_date.entry(hit.dt).or_default().push(self.enrich(hit)),
+                Err(error) => {
+                    self.reject(record, &error).await?;
+                    done.rejected += 1;
+                }
+            }
+        }
+        for (dt, rows) in by_date {
+            let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
+            let bytes = encode(&rows)?;
+            done.existed += usize::from(!self.create(&path, bytes).await?);
+            done.stored += rows.len();
+        }
+        Ok(done)
+    }
+
+    fn enrich(&self, hit: Hit) -> Row {
+        let device = self.enricher.device(hit.user_agent.as_deref(), hit.client_hints.as_deref());
+        let source = self.enricher.source(&hit);
+        Row { hit, device, source }
+    }
+
+    async fn reject(&self, record: &KinesisEventRecord, error: &DecodeError) -> anyhow::Result<()> {
+        tracing::warn!(shard = shard(record), sequence = sequence(record), reason = error.reason(), "record rejected");
+        let arrived = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
+        let arrived = jiff::Timestamp::from_millisecond(arrived).unwrap_or_default();
+        let body = serde_json::json!({
+            "reason": error.reason(),
+            "bytes_base64": STANDARD.encode(&record.kinesis.data.0),
+            "received_at": arrived.to_string(),
+        });
+        let dt = arrived.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let path = layout::rejected_object(dt, shard(record), sequence(record));
+        self.create(&path, serde_json::to_vec(&body)?.into()).await.map(|_| ())
+    }
+
+    /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
+    /// very batch wrote it, and its content is the same.
+    async fn create(&self, path: &object_store::path::Path, bytes: bytes::Bytes) -> anyhow::Result<bool> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(path, PutPayload::from_bytes(bytes), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("writing {path}; the batch comes again")),
+        }
+    }
+}
+
+fn encode(rows: &[Row]) -> anyhow::Result<bytes::Bytes> {
+    let batch = row::batch(rows).context("laying out a hot object")?;
+    parquet_file::encode(&batch, &Holds::default()).context("encoding a hot object")
+}
+
+/// The part of the event id before the colon, as the event source mapping makes it.
+fn shard(record: &KinesisEventRecord) -> &str {
+    let id = record.event_id.as_deref().unwrap_or_default();
+    id.split_once(':').map_or("shardId-unknown", |(shard, _)| shard)
+}
+
+fn sequence(record: &KinesisEventRecord) -> &str {
+    &record.kinesis.sequence_number
+}

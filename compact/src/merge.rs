@@ -1,0 +1,121 @@
+//! Merge: a date's table object and the hot objects that wait for it in, a new table object out.
+//!
+//! Knows dates, objects and the rule of when a date is due; the visits are `lake`'s. No lock:
+//! the table object is replaced whole if nobody else has replaced it meanwhile, else the date is
+//! begun again, so that two merges at once are harmless and one killed anywhere leaves no trace.
+
+mod date;
+mod due;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures_util::TryStreamExt as _;
+use jiff::civil::Date;
+use lake::clock::Clock;
+use lake::layout;
+use lake::store::StoreRef;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+/// What a merge needs; built once.
+#[derive(Debug, Clone)]
+pub struct Merge {
+    /// Where hot and table objects lie.
+    pub store: StoreRef,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
+    /// Folder for the new table object before it is sent.
+    pub scratch: PathBuf,
+}
+
+/// One date that was merged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// The date.
+    pub dt: Date,
+    /// Rows of the table object now.
+    pub rows: usize,
+    /// Bytes of the table object now.
+    pub bytes: u64,
+    /// Rows dropped because their id was there already.
+    #[serde(default)]
+    pub duplicates: usize,
+}
+
+/// What the merge function takes: nothing (all dates that are due), or dates to merge now.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Request {
+    /// Dates to merge whether they are due or not.
+    #[serde(default)]
+    pub dates: Option<Vec<Date>>,
+}
+
+/// What the merge function returns.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Answer {
+    /// The dates that were merged.
+    pub dates: Vec<Merged>,
+}
+
+impl Merge {
+    /// Merges the dates asked for, or those that are due; then deletes the hot objects that the
+    /// table has held for a day.
+    ///
+    /// # Errors
+    ///
+    /// When a date could not be merged; the others have been.
+    pub async fn handle(&self, request: Request) -> anyhow::Result<Answer> {
+        match request.dates {
+            Some(dates) => self.merge(&dates).await,
+            None => {
+                let due = self.due_dates().await?;
+                self.merge(&due).await
+            }
+        }
+    }
+
+    /// Merges every date that has waiting hits, due or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Merge::handle`].
+    pub async fn merge_all(&self) -> anyhow::Result<Answer> {
+        let dates = self.hot_dates().await?;
+        self.merge(&dates).await
+    }
+
+    async fn merge(&self, dates: &[Date]) -> anyhow::Result<Answer> {
+        let mut answer = Answer::default();
+        let mut failed = None;
+        for &dt in dates {
+            match self.merge_date(dt).await {
+                Ok(merged) => answer.dates.extend(merged),
+                Err(error) => {
+                    tracing::error!(%dt, "date {dt} not merged: {error:#}");
+                    failed = Some(error.context(format!("merging {dt}")));
+                }
+            }
+        }
+        failed.map_or(Ok(answer), Err)
+    }
+
+    /// Dates that have hot objects.
+    async fn hot_dates(&self) -> anyhow::Result<Vec<Date>> {
+        let listed = self.store.list_with_delimiter(Some(&Path::from(layout::HOT))).await;
+        let folders = listed.context("listing the dates of hot objects")?.common_prefixes;
+        Ok(folders.iter().filter_map(layout::date_of).collect())
+    }
+
+    /// The hot objects of a date, in the order of their names.
+    async fn hot_objects(&self, dt: Date) -> anyhow::Result<Vec<ObjectMeta>> {
+        let prefix = layout::date_prefix(layout::HOT, dt);
+        let mut listed: Vec<ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await
+            .with_context(|| format!("listing {prefix}"))?;
+        listed.retain(|object| layout::batch_of(&object.location).is_some());
+        listed.sort_unstable_by(|left, right| left.location.cmp(&right.location));
+        Ok(listed)
+    }
+}
