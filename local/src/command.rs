@@ -1,0 +1,9 @@
+//! One file a command; each takes its place and arguments and prints its result.
+
+pub mod import;
+pub mod merge;
+pub mod query;
+pub mod serve;
+pub mod site;
+pub mod status;
+pub mod token;
