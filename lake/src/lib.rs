@@ -5,8 +5,8 @@
 //! its data, store and clock as arguments.
 
 pub mod clock;
-
+pub mod environment;
 pub mod hit;
-
 pub mod limits;
+pub mod store;
 pub mod stream;
