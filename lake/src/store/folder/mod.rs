@@ -35,7 +35,7 @@ use object_store::{
 
 use super::{Expected, Store, io_error, not_implemented};
 use crate::limits::DELETE_CONCURRENCY;
-use writing::{Target, Writer};
+use writing::{Target, Writer, create_folder};
 
 /// The folder, below the store's, of the lock and the staged files.
 const STAGING: &str = ".staging";
@@ -56,9 +56,9 @@ impl FolderStore {
     ///
     /// An error where the folder cannot be created or written to.
     pub fn open(folder: &std::path::Path) -> Result<Self> {
-        let staging = folder.join(STAGING);
-        std::fs::create_dir_all(&staging).map_err(|error| io_error(NAME, "cannot create", &staging, error))?;
-        let root = folder.canonicalize().map_err(|error| io_error(NAME, "cannot open", folder, error))?;
+        let root = std::path::absolute(folder)
+            .and_then(|root| create_folder(&root.join(STAGING)).and_then(|()| root.canonicalize()))
+            .map_err(|error| io_error(NAME, "cannot create", folder, error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
         let writer = Writer::open(root)?;
         Ok(Self { inner: Arc::new(inner), writer: Arc::new(writer) })
@@ -162,7 +162,7 @@ impl ObjectStore for FolderStore {
             let mut found = found.await?;
             found.iter_mut().for_each(with_our_e_tag);
             found.sort_unstable_by(|left, right| left.location.cmp(&right.location));
-            Ok(stream::iter(found.into_iter().map(Ok)))
+            Ok::<_, object_store::Error>(stream::iter(found.into_iter().map(Ok)))
         };
         stream::once(sorted).try_flatten().boxed()
     }

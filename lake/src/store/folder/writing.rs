@@ -41,8 +41,8 @@ impl Writer {
     pub(super) fn open(root: PathBuf) -> Result<Self> {
         let staging = root.join(STAGING);
         let writer = Self { root, staging, next: AtomicU64::new(0) };
-        let lock = writer.lock()?;
-        writer.remove_stale(&lock).map_err(|error| io_error(NAME, "cannot tidy", &writer.staging, error))?;
+        writer.lock()?;
+        writer.remove_stale()?;
         Ok(writer)
     }
 
@@ -110,32 +110,25 @@ impl Writer {
         let lock = self.lock()?;
         check(target)?;
         let stamped = lock.stamp(file).map_err(failed)?;
-        self.create_parents(&target.file).map_err(failed)?;
+        target.file.parent().map_or(Ok(()), create_folder).map_err(failed)?;
         std::fs::rename(staged, &target.file).map_err(failed)?;
         target.file.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
-        Ok(tag_of(&stamped).map_err(failed)?)
-    }
-
-    /// Creates the folders above `file`, each synced into the one above it.
-    fn create_parents(&self, file: &FilePath) -> std::io::Result<()> {
-        let parents = file.ancestors().skip(1).take_while(|folder| **folder != *self.root);
-        let missing: Vec<&FilePath> = parents.take_while(|folder| !folder.is_dir()).collect();
-        for folder in missing.into_iter().rev() {
-            std::fs::create_dir(folder)?;
-            folder.parent().map_or(Ok(()), sync_folder)?;
-        }
-        Ok(())
+        tag_of(&stamped).map_err(failed)
     }
 
     /// Removes what killed processes left half written. Nobody writes one file for a day.
-    fn remove_stale(&self, lock: &Lock) -> std::io::Result<()> {
-        let now = lock.now()?;
-        for entry in std::fs::read_dir(&self.staging)? {
-            let entry = entry?;
-            let Ok(metadata) = entry.metadata() else { continue };
-            let age = now.duration_since(metadata.modified()?).unwrap_or_default();
+    fn remove_stale(&self) -> Result<()> {
+        let failed = |error| io_error(NAME, "cannot tidy", &self.staging, error);
+        let (probe, name) = self.stage()?;
+        let now = probe.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
+        std::fs::remove_file(name).map_err(failed)?;
+        for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // A file that is gone meanwhile was published by its writer.
+            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+            let age = now.duration_since(modified).unwrap_or_default();
             if entry.file_name() != LOCK && age > STAGED_FILE_MAX_AGE {
-                std::fs::remove_file(entry.path())?;
+                let _ = std::fs::remove_file(entry.path());
             }
         }
         Ok(())
@@ -143,18 +136,6 @@ impl Writer {
 }
 
 impl Lock {
-    /// The present moment by the clock of the file system, found by touching the lock file.
-    fn now(&self) -> std::io::Result<std::time::SystemTime> {
-        let last = self.0.metadata()?.modified()?;
-        let mut touch = &self.0;
-        std::io::Write::write_all(&mut touch, b"locks this store; its time is that of the last write\n")?;
-        let now = self.0.metadata()?.modified()?;
-        if now < last {
-            self.0.set_times(FileTimes::new().set_modified(last))?;
-        }
-        Ok(now)
-    }
-
     /// Gives `file` a modification time that no write before had, and remembers it.
     ///
     /// The time need not be on disk before the rename: after a power failure nobody remembers an `ETag`.
@@ -193,6 +174,19 @@ fn check(target: &Target) -> Result<()> {
 
 fn tag_of(metadata: &Metadata) -> std::io::Result<String> {
     Ok(e_tag(metadata.modified()?, metadata.len()))
+}
+
+/// Creates `folder` and those above it that are missing, each synced into the one above it.
+pub(super) fn create_folder(folder: &FilePath) -> std::io::Result<()> {
+    let missing: Vec<&FilePath> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    for folder in missing.into_iter().rev() {
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => created?,
+        }
+        folder.parent().map_or(Ok(()), sync_folder)?;
+    }
+    Ok(())
 }
 
 /// Makes the names in `folder` durable.
