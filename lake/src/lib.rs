@@ -4,14 +4,14 @@
 //! This crate knows no HTTP, no Lambda event and no report. Everything here takes
 //! its data, store and clock as arguments.
 
+pub mod assemble;
 pub mod clock;
 pub mod columns;
-
-pub mod assemble;
+pub mod environment;
 pub mod hit;
 pub mod layout;
-
 pub mod limits;
 pub mod parquet_file;
+pub mod store;
 pub mod stream;
 pub mod visits;

@@ -2,6 +2,8 @@
 //!
 //! Each is tested at the limit, one below and one above.
 
+use std::time::Duration;
+
 /// Hits in one body of `POST /hit`.
 pub const MAX_HITS_PER_BODY: usize = 500;
 /// Bytes of a decoded body of `POST /hit` or of Matomo's bulk: 4 MiB.
@@ -62,3 +64,27 @@ pub const SETTINGS_TTL_MS: i64 = 30_000;
 pub const DEFAULT_ROW_LIMIT: usize = 100;
 /// Dates in one question.
 pub const MAX_DATES: i64 = 20 * 366;
+/// How long a connection to AWS may take to open.
+pub const AWS_CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long one attempt at S3 may take until its answer starts; a part of a large object fits.
+pub const S3_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one call to S3 may take, all attempts together.
+pub const S3_OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Attempts at one call to AWS, the first included.
+pub const AWS_ATTEMPTS: u32 = 4;
+/// How often a conditional write is tried again when S3 answers that another one is under way.
+pub const S3_CONFLICT_ATTEMPTS: u32 = 5;
+/// The wait before the first of these; doubled each time.
+pub const S3_CONFLICT_WAIT: Duration = Duration::from_millis(50);
+/// Files below this go to S3 in one PUT, larger ones in parts: 16 MiB.
+pub const MULTIPART_THRESHOLD_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of one part; S3 takes 5 MiB at least.
+pub const MULTIPART_PART_BYTES: u64 = 8 * 1024 * 1024;
+/// Parts of one object at most; larger files get larger parts.
+pub const MULTIPART_MAX_PARTS: u64 = 10_000;
+/// Parts of one object on their way at once; times their size, this bounds the memory.
+pub const MULTIPART_CONCURRENCY: usize = 4;
+/// Deletions under way at once.
+pub const DELETE_CONCURRENCY: usize = 10;
+/// A file that a killed program left half written is removed when it is older than this.
+pub const STAGED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);

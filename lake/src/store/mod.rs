@@ -1,0 +1,84 @@
+//! Objects: the one interface behind which S3, a folder or memory lies.
+//!
+//! [`Store`] is `object_store`'s trait with one method more. What holds for every
+//! implementation is written down as a suite, [`conformance`], that runs over all
+//! of them: a write is atomic and durable when it returns, of writers racing for
+//! one key or one `ETag` exactly one wins, a reader that pins an `ETag` never sees
+//! bytes of another version, and listings are complete and in the order of bytes.
+//! Nothing here knows what the objects hold.
+
+pub mod aws;
+pub mod conformance;
+pub mod faulty;
+pub mod folder;
+mod json;
+pub mod memory;
+pub mod open;
+pub mod s3;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use object_store::path::Path;
+use object_store::{Error, PutMode, PutResult, Result, UpdateVersion};
+
+pub use json::{JsonError, Versioned, put_json_if, read_json};
+pub use open::{OpenError, StoreUrl, StreamUrl, open};
+
+/// A store, shared by whoever needs it.
+pub type StoreRef = Arc<dyn Store>;
+
+/// What a conditional write expects to find under its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing; the write creates the object.
+    Absent,
+    /// The version with this `ETag`; the write replaces it.
+    ETag(String),
+}
+
+impl From<Expected> for PutMode {
+    fn from(expected: Expected) -> Self {
+        match expected {
+            Expected::Absent => Self::Create,
+            Expected::ETag(e_tag) => Self::Update(UpdateVersion { e_tag: Some(e_tag), version: None }),
+        }
+    }
+}
+
+/// An object store that can also take an object from a file.
+///
+/// `put_multipart_opts` and copies are not implemented, by any of our stores: they
+/// know no conditions. Deleting an absent object succeeds.
+#[async_trait]
+pub trait Store: object_store::ObjectStore {
+    /// Writes the whole of `file` as the object `path`, if what lies there is what was
+    /// `expected`, in one step and in bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyExists`] where nothing was expected and something is there;
+    /// [`Error::Precondition`] where another version or nothing is there, or where the store could not decide
+    /// (read again and start anew). After any other error the write may have taken place or not.
+    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult>;
+}
+
+/// Whether a conditional write failed because the object was not what was expected.
+///
+/// When an answer was lost and the store's client tried again, the object may be there by our own
+/// first attempt: who must know reads it.
+#[must_use]
+pub const fn is_conflict(error: &Error) -> bool {
+    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. })
+}
+
+/// The error of an operation that our stores leave out.
+fn not_implemented(operation: &str, implementer: &impl std::fmt::Display) -> Error {
+    Error::NotImplemented { operation: operation.to_owned(), implementer: implementer.to_string() }
+}
+
+/// The error of an input or output operation on a local file.
+fn io_error(store: &'static str, action: &str, file: &std::path::Path, error: std::io::Error) -> Error {
+    let text = format!("{action} {}: {error}", file.display());
+    Error::Generic { store, source: Box::new(std::io::Error::new(error.kind(), text)) }
+}
