@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord, KinesisEventResponse};
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
+use aws_lambda_events::event::streams::KinesisEventResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use lake::hit::{DecodeError, Hit};
 use lake::layout::{self, Holds};
 use lake::parquet_file;
-use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use object_store::{PutMode, PutOptions, PutPayload};
 
 use crate::enrich::Enricher;
 use lake::store::StoreRef;
@@ -102,7 +103,7 @@ impl Append {
             "bytes_base64": STANDARD.encode(&record.kinesis.data.0),
             "received_at": arrived.to_string(),
         });
-        let dt = arrived.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let dt = arrived.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
         let path = layout::rejected_object(dt, shard(record), sequence(record));
         self.create(&path, serde_json::to_vec(&body)?.into()).await.map(|_| ())
     }

@@ -3,4 +3,5 @@
 //! Knows `lake` and the stream's batches; knows neither ingest nor query.
 
 pub mod append;
+pub mod enrich;
 pub mod merge;

@@ -88,3 +88,5 @@ pub const MULTIPART_CONCURRENCY: usize = 4;
 pub const DELETE_CONCURRENCY: usize = 10;
 /// A file that a killed program left half written is removed when it is older than this.
 pub const STAGED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+/// User agents whose meaning one process remembers.
+pub const MAX_CACHED_USER_AGENTS: usize = 10_000;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventResponse};
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
 use compact::append::Append;
 use lake::clock::{Clock, Random};
 use tokio::sync::watch;

@@ -10,7 +10,8 @@ mod delivery;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventResponse};
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::streams::KinesisEventResponse;
 use lake::clock::{Clock, Random};
 use tokio::sync::watch;
 

@@ -1,0 +1,135 @@
+//! Tokens of the API: only their SHA-256 is stored, in `settings/tokens.json`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::clock::{Clock, Random};
+use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
+
+/// What one token opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// SHA-256 of the token, hex.
+    pub sha256: String,
+    /// Asks the metrics API.
+    pub read: bool,
+    /// Sends hits with their own time, address and user agent.
+    pub write: bool,
+    /// The sites; none: all.
+    pub sites: Option<Vec<i32>>,
+    /// When it was made, Unix milliseconds.
+    pub created_ms: i64,
+}
+
+impl Token {
+    /// Whether it is made for this site.
+    #[must_use]
+    pub fn covers(&self, site: i32) -> bool {
+        self.sites.as_ref().is_none_or(|sites| sites.contains(&site))
+    }
+}
+
+fn path() -> Path {
+    Path::from("settings/tokens.json")
+}
+
+fn digest(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// All tokens.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn list_tokens(store: &StoreRef) -> Result<Vec<Token>, JsonError> {
+    Ok(read_json(store.as_ref(), &path()).await?.map(|read| read.value).unwrap_or_default())
+}
+
+/// Makes a token of 32 hex digits and returns it; it is not stored.
+///
+/// # Errors
+///
+/// When the store fails or somebody else changed the tokens at the same time.
+pub async fn add_token(store: &StoreRef, random: &dyn Random, now_ms: i64, (read, write): (bool, bool), sites: Option<Vec<i32>>) -> Result<String, JsonError> {
+    let token = format!("{:032x}", random.next_u128());
+    let entry = Token { sha256: digest(&token), read, write, sites, created_ms: now_ms };
+    change(store, |tokens| tokens.push(entry)).await?;
+    Ok(token)
+}
+
+/// Revokes a token, given itself or the start of its SHA-256; how many were revoked.
+///
+/// # Errors
+///
+/// As [`add_token`].
+pub async fn revoke_token(store: &StoreRef, token: &str) -> Result<usize, JsonError> {
+    let whole = digest(token);
+    let mut revoked = 0;
+    change(store, |tokens| {
+        let before = tokens.len();
+        tokens.retain(|entry| entry.sha256 != whole && !(token.len() >= 8 && entry.sha256.starts_with(token)));
+        revoked = before - tokens.len();
+    })
+    .await?;
+    Ok(revoked)
+}
+
+async fn change(store: &StoreRef, edit: impl FnOnce(&mut Vec<Token>)) -> Result<(), JsonError> {
+    let old = read_json::<Vec<Token>>(store.as_ref(), &path()).await?;
+    let (mut tokens, e_tag) = old.map(|old| (old.value, Some(old.e_tag))).unwrap_or_default();
+    edit(&mut tokens);
+    put_json_if(store.as_ref(), &path(), &tokens, e_tag.map_or(Expected::Absent, Expected::ETag)).await.map(|_| ())
+}
+
+/// Tokens of a process, read again after a while.
+#[derive(Debug)]
+pub struct TokenCache {
+    store: StoreRef,
+    clock: Arc<dyn Clock>,
+    ttl_ms: i64,
+    tokens: Mutex<Option<(i64, Arc<Vec<Token>>)>>,
+}
+
+impl TokenCache {
+    /// An empty cache whose content lives `ttl_ms`.
+    #[must_use]
+    pub const fn new(store: StoreRef, clock: Arc<dyn Clock>, ttl_ms: i64) -> Self {
+        Self { store, clock, ttl_ms, tokens: Mutex::new(None) }
+    }
+
+    /// What a token opens; none when it is no token of ours. Compared in constant time.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails and the tokens have not been read before.
+    pub async fn find(&self, token: &str) -> Result<Option<Token>, JsonError> {
+        let digest = digest(token);
+        let tokens = self.all().await?;
+        let equal = |entry: &&Token| bool::from(entry.sha256.as_bytes().ct_eq(digest.as_bytes()));
+        Ok(tokens.iter().find(equal).cloned())
+    }
+
+    async fn all(&self) -> Result<Arc<Vec<Token>>, JsonError> {
+        let now_ms = self.clock.now_ms();
+        let cached = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, tokens)) = &cached
+            && now_ms - at < self.ttl_ms
+        {
+            return Ok(Arc::clone(tokens));
+        }
+        match (list_tokens(&self.store).await, cached) {
+            (Ok(tokens), _) => {
+                let tokens = Arc::new(tokens);
+                *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Some((now_ms, Arc::clone(&tokens)));
+                Ok(tokens)
+            }
+            (Err(_), Some((_, tokens))) => Ok(tokens),
+            (Err(error), None) => Err(error),
+        }
+    }
+}
