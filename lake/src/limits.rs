@@ -62,3 +62,5 @@ pub const SETTINGS_TTL_MS: i64 = 30_000;
 pub const DEFAULT_ROW_LIMIT: usize = 100;
 /// Dates in one question.
 pub const MAX_DATES: i64 = 20 * 366;
+/// Bytes of one line of an imported log; a longer one is unreadable.
+pub const MAX_LOG_LINE_BYTES: usize = 64 * 1024;

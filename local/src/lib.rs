@@ -1,1 +1,3 @@
 //! The program hitlake: the same handlers in one process.
+
+pub mod import;
