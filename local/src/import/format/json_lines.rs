@@ -60,7 +60,7 @@ const USER_AGENT: &[&str] = &[
     "request_User-Agent",
     "ClientRequestUserAgent",
 ];
-const HOST: &[&str] = &["host", "http_host", "RequestHost", "ClientRequestHost", "server_name"];
+const HOST: &[&str] = &["http_host", "RequestHost", "ClientRequestHost", "host", "server_name"];
 const SCHEME: &[&str] = &["scheme", "RequestScheme", "ClientRequestScheme"];
 const USER: &[&str] = &["remote_user", "user", "user_id", "ClientUsername"];
 
