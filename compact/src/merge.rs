@@ -119,3 +119,54 @@ impl Merge {
         Ok(listed)
     }
 }
+
+/// One date as `status` shows it.
+#[derive(Debug, Clone, Default)]
+pub struct DateStatus {
+    /// The date.
+    pub dt: Date,
+    /// Bytes of its table object.
+    pub table_bytes: u64,
+    /// When that was last replaced, Unix milliseconds.
+    pub merged_ms: Option<i64>,
+    /// Hot objects, held by the table or not.
+    pub hot_objects: usize,
+    /// Their bytes.
+    pub hot_bytes: u64,
+}
+
+impl Merge {
+    /// Every date that has objects.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be listed.
+    pub async fn dates(&self) -> anyhow::Result<Vec<DateStatus>> {
+        let mut dates: std::collections::BTreeMap<Date, DateStatus> = std::collections::BTreeMap::new();
+        for zone in [layout::HITS, layout::HOT] {
+            let listed: Vec<ObjectMeta> = self.store.list(Some(&Path::from(zone))).try_collect().await
+                .with_context(|| format!("listing {zone}/"))?;
+            for object in listed {
+                let Some(dt) = layout::date_of(&object.location) else { continue };
+                let date = dates.entry(dt).or_insert_with(|| DateStatus { dt, ..DateStatus::default() });
+                if zone == layout::HOT {
+                    date.hot_objects += 1;
+                    date.hot_bytes += object.size;
+                } else {
+                    date.table_bytes += object.size;
+                    date.merged_ms = Some(object.last_modified.timestamp_millis());
+                }
+            }
+        }
+        Ok(dates.into_values().collect())
+    }
+
+    /// Whether the store holds no hit at all.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be listed.
+    pub async fn is_empty(&self) -> anyhow::Result<bool> {
+        Ok(self.dates().await?.is_empty())
+    }
+}

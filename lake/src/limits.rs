@@ -64,7 +64,6 @@ pub const SETTINGS_TTL_MS: i64 = 30_000;
 pub const DEFAULT_ROW_LIMIT: usize = 100;
 /// Dates in one question.
 pub const MAX_DATES: i64 = 20 * 366;
-<<<<<<< HEAD
 /// How long a connection to AWS may take to open.
 pub const AWS_CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long one attempt at S3 may take until its answer starts; a part of a large object fits.
@@ -91,7 +90,5 @@ pub const DELETE_CONCURRENCY: usize = 10;
 pub const STAGED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// User agents whose meaning one process remembers.
 pub const MAX_CACHED_USER_AGENTS: usize = 10_000;
-=======
 /// Bytes of one line of an imported log; a longer one is unreadable.
 pub const MAX_LOG_LINE_BYTES: usize = 64 * 1024;
->>>>>>> 974b3d7b6e30f7966a141c04bbd44d5841995ab4

@@ -1,2 +1,42 @@
-//! The program `hitlake`.
-fn main() {}
+//! The program `hitlake`: reads the command line, opens the place, runs the command.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use hitlake::cli::{Cli, Command};
+use hitlake::command::{import, merge, query, serve, site, status, token};
+use hitlake::error::exit_code;
+use hitlake::place::Place;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HITLAKE_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(&cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::debug!("{error:?}");
+            say(&error);
+            exit_code(&error)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "how a command says why it failed")]
+fn say(error: &anyhow::Error) {
+    eprintln!("hitlake: {error:#}");
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<()> {
+    let place = Place::open(&cli.place).await?;
+    match &cli.command {
+        Command::Serve(args) => serve::run(&place, args).await,
+        Command::Site(command) => site::run(&place, command).await,
+        Command::Token(command) => token::run(&place, command).await,
+        Command::Import(args) => import::run(&place, args).await,
+        Command::Merge(args) => merge::run(&place, args).await,
+        Command::Query(args) => query::run(&place, args).await,
+        Command::Status => status::run(&place).await,
+    }
+}

@@ -14,7 +14,7 @@ use crate::place::Place;
 /// When a date could not be merged.
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<()> {
-    place.drain_if_idle().await?;
+    place.entry().await?.drain().await?;
     let merge = place.merge();
     let answer = if args.date.is_empty() {
         merge.merge_all().await?

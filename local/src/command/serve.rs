@@ -1,0 +1,106 @@
+//! `hitlake serve`: everything in one process.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lake::site::{SiteError, SiteSettings, put_site, read_site};
+use lake::token::{add_token, list_tokens};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::ServeArgs;
+use crate::front::{self, Front};
+use crate::internal::{Contact, Internal};
+use crate::lock::DataLock;
+use crate::place::Place;
+
+/// How often it is looked whether a date is due to be merged.
+const MERGE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Serves until Ctrl-C or SIGTERM.
+///
+/// # Errors
+///
+/// When the folder is in use, the address is taken, or the stream fails.
+pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
+    let _lock = DataLock::try_acquire(&place.data)?;
+    let token = first_start(place).await?;
+    let listener = TcpListener::bind(args.listen).await
+        .with_context(|| format!("listening on {}; choose another address with --listen", args.listen))?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = watch::channel(false);
+    let (pipeline, mut pollers) = place.start_pipeline(&stopped)?;
+    let contact = Contact { address, secret: format!("{:032x}", place.random.next_u128()) };
+    contact.write(&place.data)?;
+    let front = Front {
+        ingest: place.ingest(Arc::clone(&pipeline.stream) as Arc<dyn lake::stream::HitStream>),
+        query: place.query(),
+        internal: Internal { secret: contact.secret.clone(), pipeline: Arc::clone(&pipeline) },
+    };
+    greet(place, address, token.as_deref());
+    let serving = tokio::spawn(front::run(Arc::new(front), listener, stopped.clone()));
+    let merging = tokio::spawn(merge_now_and_then(place.merge(), stopped.clone()));
+    let ended = tokio::select! {
+        () = interrupted() => Ok(()),
+        Some(ended) = pollers.join_next() => ended.context("a poller ended")?,
+    };
+    stop.send_replace(true);
+    serving.await??;
+    while let Some(poller) = pollers.join_next().await {
+        poller??;
+    }
+    merging.await?;
+    ended
+}
+
+/// On the first start: site 1, and a token that is kept in `first-token`.
+async fn first_start(place: &Place) -> anyhow::Result<Option<String>> {
+    if matches!(read_site(&place.store, 1).await, Err(SiteError::Unknown(1))) {
+        let site = SiteSettings::parse(r#"{"id":1,"name":"My site"}"#)?;
+        put_site(&place.store, &site, place.clock.now_ms(), false).await?;
+    }
+    if !list_tokens(&place.store).await?.is_empty() {
+        return Ok(None);
+    }
+    let token = add_token(&place.store, place.random.as_ref(), place.clock.now_ms(), (true, true), None).await?;
+    crate::private_file::write(&place.data.join("first-token"), format!("{token}\n").as_bytes())?;
+    Ok(Some(token))
+}
+
+#[expect(clippy::print_stdout, reason = "what the user is told")]
+fn greet(place: &Place, address: std::net::SocketAddr, token: Option<&str>) {
+    let file = place.data.join("first-token");
+    let shown = token.map_or_else(|| format!("$(cat {})", file.display()), str::to_owned);
+    println!("hitlake: http://{address}");
+    println!("  tracker   <script defer src=\"http://{address}/tracker.js\" data-site=\"1\"></script>");
+    println!("  demo page http://{address}/demo");
+    println!("  token     {}", token.map_or_else(|| format!("in {}", file.display()), |token| format!("{token} (kept in {})", file.display())));
+    println!("  metrics   curl -H \"Authorization: Bearer {shown}\" 'http://{address}/v1/sites/1/metrics?metrics=pageviews,visits,visitors&by=page'");
+}
+
+async fn merge_now_and_then(merge: compact::merge::Merge, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(MERGE_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(error) = merge.handle(compact::merge::Request::default()).await {
+            tracing::error!("merge failed and is tried again in a minute: {error:#}");
+        }
+    }
+}
+
+async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

@@ -1,0 +1,32 @@
+//! `hitlake status`: what waits, which dates there are, how large they are.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+
+use crate::place::Place;
+
+/// Prints it.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+#[expect(clippy::print_stdout, reason = "the command's result")]
+pub async fn run(place: &Place) -> anyhow::Result<()> {
+    if let Some(waiting) = place.entry().await?.waiting().await? {
+        println!("hits on the stream: {}", waiting.records);
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(["date", "table bytes", "last merge", "hot objects", "hot bytes"]);
+    for date in place.merge().dates().await? {
+        let merged = date.merged_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        table.add_row([
+            date.dt.to_string(),
+            date.table_bytes.to_string(),
+            merged.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}")),
+            date.hot_objects.to_string(),
+            date.hot_bytes.to_string(),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}

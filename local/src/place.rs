@@ -1,0 +1,198 @@
+//! Where a command works: the local folder, or a store and stream on AWS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use compact::append::Append;
+use compact::enrich::Enricher;
+use compact::merge::Merge;
+use lake::clock::{Clock, Random, SystemClock, SystemRandom};
+use lake::environment::Environment;
+use lake::limits::SETTINGS_TTL_MS;
+use lake::salt::Salts;
+use lake::site::SiteCache;
+use lake::store::aws::Aws;
+use lake::store::{StoreRef, StoreUrl, StreamUrl};
+use lake::stream::HitStream;
+use lake::token::TokenCache;
+use tokio::sync::watch;
+
+use crate::cli::PlaceArgs;
+use crate::error::Usage;
+use crate::internal::{Contact, RemoteStream, Waiting};
+use crate::lock::{DataLock, LockError};
+use crate::pipeline::{Consumers, Pipeline};
+use crate::poller::Mapping;
+use crate::stream::EmbeddedStream;
+
+/// Settings are read again after this long where store and program are on one machine.
+const LOCAL_TTL_MS: i64 = 500;
+
+/// An opened place.
+#[derive(Debug)]
+pub struct Place {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Hits, table and settings.
+    pub store: StoreRef,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    kinesis: Option<Arc<dyn HitStream>>,
+    ttl_ms: i64,
+}
+
+/// A stream to put hits on, and how to wait until answers show them.
+pub enum Entry {
+    /// That of a running `serve`.
+    Running(Arc<RemoteStream>),
+    /// Our own; the lock is held as long as this.
+    Own(Arc<Pipeline>, watch::Sender<bool>, DataLock),
+    /// Kinesis; append runs elsewhere.
+    Kinesis(Arc<dyn HitStream>),
+}
+
+impl Place {
+    /// Opens what the arguments name.
+    ///
+    /// # Errors
+    ///
+    /// When a value is wrong or the store cannot be opened.
+    pub async fn open(args: &PlaceArgs) -> anyhow::Result<Self> {
+        let aws = Aws::new(&Environment::process());
+        let usage = |name: &str, error: &dyn std::fmt::Display| anyhow::Error::from(Usage(format!("{name}: {error}")));
+        let url = match &args.store {
+            Some(text) => text.parse::<StoreUrl>().map_err(|error| usage("--store", &error))?,
+            None => StoreUrl::Folder(args.data.join("store")),
+        };
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let kinesis = match &args.stream {
+            None => None,
+            Some(text) => {
+                let StreamUrl::Kinesis { name } = text.parse().map_err(|error| usage("--stream", &error))?;
+                let client = aws_sdk_kinesis::Client::new(aws.config().await);
+                let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream { client, name, random: Arc::clone(&random) });
+                Some(stream)
+            }
+        };
+        let store = lake::store::open(&url, &aws).await.with_context(|| format!("opening the store {url}"))?;
+        let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
+        Ok(Self { data: args.data.clone(), store, clock: Arc::new(SystemClock), random, kinesis, ttl_ms })
+    }
+
+    /// The ingest handler over a stream.
+    #[must_use]
+    pub fn ingest(&self, stream: Arc<dyn HitStream>) -> ingest::handler::Ingest {
+        ingest::handler::Ingest {
+            sites: self.sites(),
+            tokens: self.tokens(),
+            salts: Salts::new(Arc::clone(&self.store), Arc::clone(&self.random)),
+            stream,
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            origin_secret: None,
+        }
+    }
+
+    /// The query handler.
+    #[must_use]
+    pub fn query(&self) -> query::handler::Query {
+        query::handler::Query { store: Arc::clone(&self.store), sites: self.sites(), tokens: self.tokens(), clock: Arc::clone(&self.clock) }
+    }
+
+    /// The merge.
+    #[must_use]
+    pub fn merge(&self) -> Merge {
+        Merge { store: Arc::clone(&self.store), clock: Arc::clone(&self.clock), scratch: std::env::temp_dir() }
+    }
+
+    fn sites(&self) -> SiteCache {
+        SiteCache::new(Arc::clone(&self.store), Arc::clone(&self.clock), self.ttl_ms)
+    }
+
+    fn tokens(&self) -> TokenCache {
+        TokenCache::new(Arc::clone(&self.store), Arc::clone(&self.clock), self.ttl_ms)
+    }
+
+    /// Opens the embedded stream and starts its pollers; the lock must be held.
+    ///
+    /// # Errors
+    ///
+    /// When the stream's files cannot be used.
+    pub fn start_pipeline(&self, stop: &watch::Receiver<bool>) -> anyhow::Result<(Arc<Pipeline>, tokio::task::JoinSet<anyhow::Result<()>>)> {
+        let stream = Arc::new(EmbeddedStream::open(&self.data.join("stream"), Arc::clone(&self.clock))?);
+        let consumers = Consumers {
+            stream: Arc::clone(&stream),
+            append: Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) },
+            parked: self.data.join("parked"),
+            mapping: Mapping::default(),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        };
+        Ok((Arc::new(Pipeline { stream }), consumers.start(stop)))
+    }
+
+    /// The stream to put hits on: Kinesis, that of a running `serve`, or our own.
+    ///
+    /// # Errors
+    ///
+    /// When none of them can be had.
+    pub async fn entry(&self) -> anyhow::Result<Entry> {
+        if let Some(kinesis) = &self.kinesis {
+            return Ok(Entry::Kinesis(Arc::clone(kinesis)));
+        }
+        match DataLock::try_acquire(&self.data) {
+            Ok(lock) => {
+                let (stop, stopped) = watch::channel(false);
+                let (pipeline, pollers) = self.start_pipeline(&stopped)?;
+                pollers.detach_all();
+                Ok(Entry::Own(pipeline, stop, lock))
+            }
+            Err(LockError::Held(_)) => {
+                let contact = Contact::read(&self.data)?.context("a serve holds the data folder and is not ready yet; try again")?;
+                Ok(Entry::Running(Arc::new(RemoteStream::connect(contact).await?)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Entry {
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> Arc<dyn HitStream> {
+        match self {
+            Self::Running(remote) => Arc::clone(remote) as Arc<dyn HitStream>,
+            Self::Own(pipeline, _, _) => Arc::clone(&pipeline.stream) as Arc<dyn HitStream>,
+            Self::Kinesis(kinesis) => Arc::clone(kinesis),
+        }
+    }
+
+    /// Returns when answers show what was put (on Kinesis: at once, because append runs elsewhere).
+    ///
+    /// # Errors
+    ///
+    /// When the pollers or the running `serve` have ended.
+    pub async fn drain(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Running(remote) => remote.drain().await,
+            Self::Own(pipeline, _, _) => pipeline.drain().await,
+            Self::Kinesis(_) => Ok(()),
+        }
+    }
+
+    /// What waits on the stream; unknown on Kinesis.
+    ///
+    /// # Errors
+    ///
+    /// When the running `serve` has ended.
+    pub async fn waiting(&self) -> anyhow::Result<Option<Waiting>> {
+        match self {
+            Self::Running(remote) => remote.waiting().await.map(Some),
+            Self::Own(pipeline, _, _) => Ok(Some(pipeline.waiting())),
+            Self::Kinesis(_) => Ok(None),
+        }
+    }
+}
