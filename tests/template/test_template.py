@@ -1,0 +1,382 @@
+"""What must be true of template.yaml, of the files that go with it, and of the sample events.
+
+`pytest tests/template`, with what tests/requirements.txt names. No AWS account, no network.
+"""
+
+import base64
+import json
+import re
+
+import check
+import pytest
+import yaml
+
+TEMPLATE = check.written()
+STATEMENTS = check.statements(TEMPLATE)
+EVENTS = sorted(path.stem for path in (check.ROOT / "events").glob("*.json"))
+
+# The environment as the programs read it, and the one variable that AWS's client reads for emulators.
+VARIABLES = {
+    "HITLAKE_STORE",
+    "HITLAKE_STREAM",
+    "HITLAKE_LOG",
+    "HITLAKE_MERGE_MEMORY_MB",
+    "HITLAKE_GEOIP_DB",
+    "HITLAKE_ORIGIN_SECRET",
+    "HITLAKE_ATHENA_WORKGROUP",
+    "HITLAKE_ATHENA_OVER_BYTES",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_KINESIS",
+}
+
+# What each function is given by the template, besides what sam local needs.
+GIVEN = {
+    "IngestFunction": {"HITLAKE_STORE", "HITLAKE_LOG", "HITLAKE_STREAM", "HITLAKE_ORIGIN_SECRET"},
+    "AppendFunction": {"HITLAKE_STORE", "HITLAKE_LOG"},
+    "MergeFunction": {"HITLAKE_STORE", "HITLAKE_LOG", "HITLAKE_MERGE_MEMORY_MB"},
+    "QueryFunction": {"HITLAKE_STORE", "HITLAKE_LOG"},
+}
+
+# The only rights on everything, and why.
+ON_EVERYTHING = {
+    ("AppendRole", "kinesis:ListStreams"): "Lambda asks for it when it makes the mapping; it knows no resources",
+}
+
+# Every right of every function on the data: the whole list, so that a wider one shows in a review.
+RIGHTS_ON_DATA = {
+    "IngestRole": {
+        "s3:GetObject": {"settings/", "salts/"},
+        "s3:PutObject": {"salts/"},
+    },
+    "AppendRole": {
+        "s3:PutObject": {"hot/", "rejected/"},
+        "s3:AbortMultipartUpload": {"hot/", "rejected/"},
+    },
+    "MergeRole": {
+        "s3:GetObject": {"hot/", "hits/", "settings/"},
+        "s3:PutObject": {"hits/"},
+        "s3:AbortMultipartUpload": {"hits/"},
+        "s3:DeleteObject": {"hot/"},
+    },
+    "QueryRole": {
+        "s3:GetObject": {"hot/", "hits/", "settings/"},
+    },
+}
+
+ROUTES = {
+    "CollectApi": {
+        "POST /hit",
+        "OPTIONS /hit",
+        "GET /hit.gif",
+        "GET /matomo.php",
+        "POST /matomo.php",
+        "OPTIONS /matomo.php",
+        "GET /piwik.php",
+        "POST /piwik.php",
+        "OPTIONS /piwik.php",
+        "GET /tracker.js",
+    },
+    "MetricsApi": {
+        "GET /v1/{proxy+}",
+        "HEAD /v1/{proxy+}",
+        "POST /v1/{proxy+}",
+        "OPTIONS /v1/{proxy+}",
+        "GET /openapi.json",
+    },
+}
+
+
+# ---------------------------------------------------------------------------------------- the linters
+
+
+def test_translated_template_passes_cfn_lint(tmp_path):
+    path = tmp_path / "translated.json"
+    path.write_text(json.dumps(check.translated()))
+    assert check.run("cfn-lint", "--include-checks", "I", "--", path) == (0, "")
+
+
+def test_template_passes_cfn_lint_as_written():
+    assert check.run("cfn-lint", "--include-checks", "I", "--", check.TEMPLATE) == (0, "")
+
+
+def test_template_passes_sam_validate():
+    code, printed = check.run("sam", "validate", "--lint", "--template-file", check.TEMPLATE)
+    assert code == 0, printed
+
+
+def test_no_anchors():
+    # CloudFormation refuses them, cfn-lint does not.
+    tokens = yaml.scan(check.TEMPLATE.read_text())
+    marks = [it.start_mark.line + 1 for it in tokens if isinstance(it, yaml.AnchorToken | yaml.AliasToken)]
+    assert not marks, f"anchors or aliases in lines {marks}"
+
+
+# -------------------------------------------------------------------------------------- the functions
+
+
+def test_functions_are_the_four():
+    assert set(check.functions(TEMPLATE)) == set(GIVEN)
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_binary_exists(name):
+    function = check.functions(TEMPLATE)[name]
+    assert function["Metadata"]["BuildMethod"] == "rust-cargolambda"
+    binary = function["Metadata"]["BuildProperties"]["Binary"]
+    assert f"{binary.capitalize()}Function" == name
+    package = check.ROOT / function["Properties"]["CodeUri"]
+    assert binary in check.binaries(package), f"no binary {binary} in {package.name}"
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_variables_are_known_and_complete(name):
+    variables = check.variables(TEMPLATE, name)
+    assert set(variables) <= VARIABLES
+    assert {key for key, value in variables.items() if value != check.NO_VALUE} == GIVEN[name]
+
+
+def test_store_and_stream_are_spelt_as_the_programs_read_them():
+    variables = check.variables(TEMPLATE, "IngestFunction")
+    assert check.spelt(variables["HITLAKE_STORE"]) == "s3://${DataBucket}/${StorePrefix}"
+    assert check.spelt(variables["HITLAKE_STREAM"]) == "kinesis:${HitStream}"
+
+
+def test_origin_secret_is_hidden_and_absent_by_default():
+    parameter = TEMPLATE["Parameters"]["OriginSecret"]
+    assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
+    value = check.variables(TEMPLATE, "IngestFunction")["HITLAKE_ORIGIN_SECRET"]
+    assert value == {"Fn::If": ["HasOriginSecret", {"Ref": "OriginSecret"}, check.NO_VALUE]}
+
+
+def test_merge_memory_budget_leaves_room():
+    for size, values in TEMPLATE["Mappings"]["MergeSizes"].items():
+        assert values["BudgetMb"] <= values["MemoryMb"] * 2 // 3, size
+
+
+def test_env_json_names_only_what_the_template_declares():
+    for name, given in check.read_json("env.json").items():
+        assert name in GIVEN
+        assert set(given) <= set(check.variables(TEMPLATE, name)), name
+        assert all(isinstance(value, str) for value in given.values()), name
+
+
+def test_routes():
+    found = {api: set() for api in ROUTES}
+    for function in check.functions(TEMPLATE).values():
+        for event in function["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                it = event["Properties"]
+                found[it["ApiId"]["Ref"]].add(f"{it['Method']} {it['Path']}")
+    assert found == ROUTES
+
+
+def test_preflights_reach_the_functions():
+    # With CorsConfiguration the API answers them itself, with one answer for all sites.
+    for api in check.of_type(TEMPLATE, "AWS::Serverless::HttpApi").values():
+        assert "CorsConfiguration" not in api["Properties"]
+
+
+def test_batches_are_retried_until_they_are_parked():
+    mapping = TEMPLATE["Resources"]["AppendFunction"]["Properties"]["Events"]["Hits"]["Properties"]
+    retention_s = TEMPLATE["Resources"]["HitStream"]["Properties"]["RetentionPeriodHours"] * 3600
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert mapping["MaximumRecordAgeInSeconds"] < retention_s
+    assert mapping["ParallelizationFactor"] == 1
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["DestinationConfig"]["OnFailure"]["Type"] == "S3"
+    assert check.spelt(mapping["DestinationConfig"]["OnFailure"]["Destination"]) == "${ParkedBucket.Arn}"
+
+
+# ----------------------------------------------------------------------------------------- the rights
+
+
+def test_roles_are_the_ones_written_here():
+    translated = check.translated()
+    assert set(check.of_type(translated, "AWS::IAM::Role")) == set(RIGHTS_ON_DATA)
+    assert not check.of_type(translated, "AWS::IAM::ManagedPolicy")
+    for name, role in check.of_type(translated, "AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" not in role["Properties"], name
+
+
+def test_no_wildcards_but_the_allowed_ones():
+    for it in STATEMENTS:
+        assert it.effect == "Allow"
+        assert not [action for action in it.actions if "*" in action], it
+        if "*" in it.resources:
+            for action in it.actions:
+                assert (it.role, action) in ON_EVERYTHING, it
+
+
+def test_allow_list_has_no_dead_entries():
+    used = {(it.role, action) for it in STATEMENTS if "*" in it.resources for action in it.actions}
+    assert used == set(ON_EVERYTHING)
+
+
+@pytest.mark.parametrize("role", RIGHTS_ON_DATA)
+def test_rights_on_data(role):
+    found = {}
+    for it in STATEMENTS:
+        for resource in it.resources:
+            if it.role == role and resource.startswith("${DataBucket.Arn}/"):
+                folder = re.fullmatch(r"\$\{DataBucket\.Arn\}/\$\{StorePrefix\}/([a-z]+/)\*", resource)
+                assert folder, f"{resource} is not one folder of the store"
+                for action in it.actions:
+                    found.setdefault(action, set()).add(folder[1])
+    assert found == RIGHTS_ON_DATA[role]
+
+
+def test_listing_is_bound_to_folders_of_the_store():
+    for it in STATEMENTS:
+        if "s3:ListBucket" in it.actions and "${DataBucket.Arn}" in it.resources:
+            assert it.actions == ("s3:ListBucket",), it
+            prefixes = [check.spelt(prefix) for prefix in it.condition["StringLikeIfExists"]["s3:prefix"]]
+            readable = RIGHTS_ON_DATA[it.role]["s3:GetObject"]
+            assert set(prefixes) == {f"${{StorePrefix}}/{folder}*" for folder in readable}, it.role
+
+
+def test_whoever_reads_may_tell_absent_from_forbidden():
+    listing = {it.role for it in STATEMENTS if "s3:ListBucket" in it.actions and it.condition}
+    assert listing == {role for role, rights in RIGHTS_ON_DATA.items() if "s3:GetObject" in rights}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_function_logs_to_its_own_group_only(name):
+    properties = check.functions(TEMPLATE)[name]["Properties"]
+    role, group = name.replace("Function", "Role"), name.replace("Function", "Logs")
+    assert check.spelt(properties["Role"]) == f"${{{role}.Arn}}"
+    assert properties["LoggingConfig"]["LogGroup"] == {"Ref": group}
+    logging = [it for it in STATEMENTS if it.role == role and it.actions[0].startswith("logs:")]
+    assert [(it.actions, it.resources) for it in logging] == [
+        (("logs:CreateLogStream", "logs:PutLogEvents"), (f"${{{group}.Arn}}",))
+    ]
+
+
+# ----------------------------------------------------------------------------- what is kept, and where
+
+
+def test_nothing_expires_but_rejected_and_results():
+    rules = {}
+    for name, bucket in check.of_type(TEMPLATE, "AWS::S3::Bucket").items():
+        for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]:
+            if {key for key in rule if "Expiration" in key or "Transition" in key}:
+                rules[name, check.spelt(rule["Prefix"])] = rule["ExpirationInDays"]
+            else:
+                assert set(rule) == {"Id", "Status", "AbortIncompleteMultipartUpload"}, rule
+    assert rules == {
+        ("DataBucket", "${StorePrefix}/rejected/"): 30,
+        ("DataBucket", "${StorePrefix}/results/"): 1,
+    }
+
+
+def test_data_outlive_the_stack():
+    for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::Kinesis::Stream"):
+        for name, it in check.of_type(TEMPLATE, kind).items():
+            assert (it["DeletionPolicy"], it["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_buckets_are_closed():
+    for name, bucket in check.of_type(TEMPLATE, "AWS::S3::Bucket").items():
+        properties = bucket["Properties"]
+        assert list(properties["PublicAccessBlockConfiguration"].values()) == [True] * 4, name
+        assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        assert "VersioningConfiguration" not in properties, "erased data would live on in old versions"
+        policy = TEMPLATE["Resources"][f"{name}Policy"]["Properties"]
+        assert policy["Bucket"] == {"Ref": name}
+        assert {it["Sid"] for it in policy["PolicyDocument"]["Statement"]} == {"OnlyTls", "OnlyTls12AndLater"}
+
+
+def test_every_log_group_has_a_retention():
+    for name, group in check.of_type(check.translated(), "AWS::Logs::LogGroup").items():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_access_logs_hold_nobody():
+    for name, api in check.of_type(TEMPLATE, "AWS::Serverless::HttpApi").items():
+        fields = json.loads(api["Properties"]["AccessLogSettings"]["Format"])
+        assert set(fields.values()) == {
+            "$context.requestTimeEpoch",
+            "$context.requestId",
+            "$context.routeKey",
+            "$context.status",
+            "$context.responseLength",
+            "$context.responseLatency",
+            "$context.integrationErrorMessage",
+        }, name
+
+
+def test_every_parameter_is_grouped_labelled_and_described():
+    interface = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"])
+    assert set(interface["ParameterLabels"]) == set(TEMPLATE["Parameters"])
+    assert all(it["Description"] for it in TEMPLATE["Parameters"].values())
+
+
+# ----------------------------------------------------------------------------------------- the events
+
+
+def test_there_is_an_event_for_every_function():
+    assert {name.split("-")[0].capitalize() + "Function" for name in EVENTS} == set(GIVEN)
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if name.startswith(("ingest-", "query-"))])
+def test_request_is_one_that_the_api_lets_through(name):
+    event = check.read_json(f"events/{name}.json")
+    context = event["requestContext"]
+    assert event["version"] == "2.0"
+    assert event["routeKey"] == context["routeKey"]
+    assert event["routeKey"] in ROUTES["CollectApi" if name.startswith("ingest-") else "MetricsApi"]
+    method, route = event["routeKey"].split(" ")
+    assert (context["http"]["method"], context["http"]["path"]) == (method, event["rawPath"])
+    proxy = event.get("pathParameters", {}).get("proxy", "")
+    assert event["rawPath"] == route.replace("{proxy+}", proxy)
+    # Longer ones never reach a function.
+    headers = sum(len(key) + len(value) for key, value in event["headers"].items())
+    assert headers + len(event["rawPath"]) + len(event["rawQueryString"]) < 10_240
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if name.startswith("ingest-post-hit")])
+def test_hits_are_of_our_protocol_and_count_as_of_now(name):
+    event = check.read_json(f"events/{name}.json")
+    body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
+    assert event["headers"]["content-length"] == str(len(body))
+    hits = json.loads(body)
+    for hit in hits if isinstance(hits, list) else [hits]:
+        assert (hit["v"], hit["site"]) == (1, 1)
+        assert hit["kind"] in kinds()
+        # Without `sent` an old sample would be dropped for its clock.
+        assert 0 <= hit["sent"] - hit["ts"] < 60_000
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if name.startswith("append-")])
+def test_batch_is_as_kinesis_and_ingest_make_it(name):
+    records = check.read_json(f"events/{name}.json")["Records"]
+    sequences = [record["kinesis"]["sequenceNumber"] for record in records]
+    assert all(re.fullmatch(r"\d{56}", sequence) for sequence in sequences)
+    assert sequences == sorted(set(sequences))
+    required, known = hit_fields()
+    readable = []
+    for record in records:
+        assert record["eventID"] == f"shardId-000000000006:{record['kinesis']['sequenceNumber']}"
+        data = base64.b64decode(record["kinesis"]["data"], validate=True)
+        if data.startswith(b'{"v":1,'):
+            hit = json.loads(data)
+            assert required <= set(hit) <= known
+            assert hit["kind"] in kinds()
+            assert record["kinesis"]["partitionKey"] == hit["id"]
+            readable.append(hit)
+    poison = {"append-batch": 0, "append-batch-with-poison": 2}[name]
+    assert len(records) - len(readable) == poison
+
+
+def hit_fields():
+    """The fields of the record as its struct has them: those that must be there, and all."""
+    source = (check.ROOT / "lake/src/hit.rs").read_text()
+    body = re.search(r"pub struct Hit \{(.*?)\n\}", source, re.DOTALL)[1]
+    fields = re.findall(r"(#\[serde\(default.*?\)\]\s+)?pub (\w+):", body)
+    return {name for default, name in fields if not default}, {name for _, name in fields}
+
+
+def kinds():
+    """The kinds of hits, as they are spelt."""
+    return set(re.findall(r'Self::\w+ => "(\w+)"', (check.ROOT / "lake/src/hit.rs").read_text()))
