@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fs4::FileExt as _;
-
 /// Why the lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -38,10 +36,10 @@ impl DataLock {
         let io = |source| LockError::Io { path: path.clone(), source };
         std::fs::create_dir_all(data).map_err(io)?;
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-        match FileExt::try_lock(&file) {
+        match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(fs4::TryLockError::WouldBlock) => Err(LockError::Held(data.to_owned())),
-            Err(fs4::TryLockError::Error(source)) => Err(io(source)),
+            Err(std::fs::TryLockError::WouldBlock) => Err(LockError::Held(data.to_owned())),
+            Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
         }
     }
 }

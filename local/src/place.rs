@@ -146,7 +146,7 @@ impl Place {
         match DataLock::try_acquire(&self.data) {
             Ok(lock) => {
                 let (stop, stopped) = watch::channel(false);
-                let (pipeline, pollers) = self.start_pipeline(&stopped)?;
+                let (pipeline, mut pollers) = self.start_pipeline(&stopped)?;
                 pollers.detach_all();
                 Ok(Entry::Own(pipeline, stop, lock))
             }

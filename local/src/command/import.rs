@@ -161,7 +161,7 @@ fn bar(total: Option<u64>) -> ProgressBar {
 #[expect(clippy::print_stdout, reason = "the command's result")]
 fn print(counts: &Counts) {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["", "count"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["", "count"]);
     table.add_row(["lines".to_owned(), counts.lines.to_string()]);
     for (kind, count) in &counts.hits {
         table.add_row([format!("hits: {kind}"), count.to_string()]);

@@ -26,7 +26,7 @@ pub async fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(["date", "rows", "bytes", "duplicates"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["date", "rows", "bytes", "duplicates"]);
     for merged in &answer.dates {
         table.add_row([
             merged.dt.to_string(),

@@ -100,7 +100,7 @@ fn table(answer: &Value) -> Table {
         .unwrap_or_default();
     names.extend(totals.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_header(&names);
+    table.load_style(UTF8_FULL_CONDENSED).set_header(&names);
     for row in &rows {
         table.add_row(names.iter().map(|name| cell(row.get(name))));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::encodings::{Base64Data, SecondTimestamp};
+use aws_lambda_events::encodings::SecondTimestamp;
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord, KinesisRecord};
 use tokio::sync::watch;
 
@@ -44,7 +44,7 @@ impl Poller {
         let mut kinesis = KinesisRecord::default();
         let arrived = std::time::UNIX_EPOCH + Duration::from_millis(stored.arrival_ms.unsigned_abs());
         kinesis.approximate_arrival_timestamp = SecondTimestamp(arrived.into());
-        kinesis.data = Base64Data(stored.data.to_vec());
+        *kinesis.data = stored.data.to_vec();
         kinesis.partition_key = stored.partition_key.clone();
         kinesis.sequence_number = stored.sequence.to_string();
         kinesis.kinesis_schema_version = Some("1.0".to_owned());

@@ -1,0 +1,41 @@
+//! The Lambda `ingest`: settings, clients, start.
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use ingest::handler::Ingest;
+use ingest::kinesis::KinesisStream;
+use lake::clock::{Clock, Random, SystemClock, SystemRandom};
+use lake::environment::Environment;
+use lake::limits::SETTINGS_TTL_MS;
+use lake::salt::Salts;
+use lake::site::SiteCache;
+use lake::store::aws::Aws;
+use lake::store::{StoreUrl, StreamUrl};
+use lake::token::TokenCache;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let environment = Environment::process();
+    let StreamUrl::Kinesis { name } = StreamUrl::from_environment(&environment)?;
+    let aws = Aws::new(&environment);
+    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let client = aws_sdk_kinesis::Client::new(aws.config().await);
+    let ingest = &Ingest {
+        sites: SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
+        tokens: TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
+        salts: Salts::new(store, Arc::clone(&random)),
+        stream: Arc::new(KinesisStream { client, name, random: Arc::clone(&random) }),
+        clock,
+        random,
+        origin_secret: environment.optional("HITLAKE_ORIGIN_SECRET"),
+    };
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+        Ok::<ApiGatewayV2httpResponse, Error>(ingest.handle(event.payload).await)
+    }))
+    .await
+}

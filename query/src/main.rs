@@ -1,0 +1,32 @@
+//! The Lambda `query`: settings, clients, start.
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lake::clock::{Clock, SystemClock};
+use lake::environment::Environment;
+use lake::limits::SETTINGS_TTL_MS;
+use lake::site::SiteCache;
+use lake::store::StoreUrl;
+use lake::store::aws::Aws;
+use lake::token::TokenCache;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use query::handler::Query;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let environment = Environment::process();
+    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment)).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let query = &Query {
+        sites: SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
+        tokens: TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
+        store,
+        clock,
+    };
+    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+        Ok::<ApiGatewayV2httpResponse, Error>(query.handle(event.payload).await)
+    }))
+    .await
+}
