@@ -51,7 +51,7 @@ pub struct EmbeddedStream {
 #[derive(Debug)]
 struct Shard {
     state: Arc<ShardState>,
-    reader: Arc<Mutex<ShardReader>>,
+    reader: Mutex<ShardReader>,
     /// None only while the stream is dropped.
     puts: Option<Sender<Put>>,
     writer: Option<JoinHandle<()>>,
@@ -106,11 +106,6 @@ impl EmbeddedStream {
         max_bytes: usize,
     ) -> Result<Vec<StoredRecord>, StreamFileError> {
         locked(&self.shard(shard)?.reader).read(after_sequence, max_records, max_bytes)
-    }
-
-    /// The reader that [`EmbeddedStream::read`] uses, for a thread that may block.
-    pub(crate) fn shared_reader(&self, shard: &str) -> Result<Arc<Mutex<ShardReader>>, StreamFileError> {
-        Ok(Arc::clone(&self.shard(shard)?.reader))
     }
 
     /// A reader of one's own.
@@ -183,10 +178,6 @@ impl EmbeddedStream {
         })
     }
 
-    pub(crate) fn state(&self, shard: &str) -> Result<Arc<ShardState>, StreamFileError> {
-        Ok(Arc::clone(&self.shard(shard)?.state))
-    }
-
     fn shard(&self, name: &str) -> Result<&Shard, StreamFileError> {
         let found = self.shards.iter().find(|shard| shard.state.name == name);
         found.ok_or_else(|| StreamFileError::NoShard { shard: name.to_owned() })
@@ -200,7 +191,7 @@ impl Shard {
         let (puts, waiting) = mpsc::channel();
         let thread = std::thread::Builder::new().name(format!("stream-{}", name.trim_start_matches("shardId-0000")));
         let thread = thread.spawn(move || writer.run(&waiting)).map_err(StreamFileError::io(folder))?;
-        let reader = Arc::new(Mutex::new(ShardReader::new(Arc::clone(&state))));
+        let reader = Mutex::new(ShardReader::new(Arc::clone(&state)));
         Ok(Self { state, reader, puts: Some(puts), writer: Some(thread) })
     }
 
