@@ -45,7 +45,10 @@ impl DataLock {
     /// [`LockError::Held`] when another process (or another lock in this one) holds it.
     pub fn try_acquire(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join("lock");
-        let failed = |source| LockError::Io { path: path.clone(), source };
+        let failed = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
         std::fs::create_dir_all(data_dir).map_err(failed)?;
         let mut file = OpenOptions::new()
             .create(true)
@@ -57,7 +60,10 @@ impl DataLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { data_dir: data_dir.to_owned(), pid: read_pid(&mut file) });
+                return Err(LockError::Held {
+                    data_dir: data_dir.to_owned(),
+                    pid: read_pid(&mut file),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -88,7 +94,9 @@ mod tests {
         let first = DataLock::try_acquire(data.path()).unwrap();
         let refused = DataLock::try_acquire(data.path()).unwrap_err();
         let text = refused.to_string();
-        assert!(matches!(refused, LockError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+        assert!(
+            matches!(refused, LockError::Held { pid: Some(pid), .. } if pid == std::process::id())
+        );
         assert!(text.contains(&data.path().display().to_string()), "{text}");
         drop(first);
         DataLock::try_acquire(data.path()).unwrap();

@@ -41,7 +41,9 @@ impl Source for Arc<EmbeddedStream> {
     /// Also deletes the segments that are done with.
     async fn set_checkpoint(&self, shard: &str, sequence: &str) -> anyhow::Result<()> {
         let (stream, shard) = (Self::clone(self), shard.to_owned());
-        let Some(sequence) = number(Some(sequence))? else { return Ok(()) };
+        let Some(sequence) = number(Some(sequence))? else {
+            return Ok(());
+        };
         let store = move || {
             EmbeddedStream::set_checkpoint(&stream, &shard, sequence)?;
             // The checkpoint holds; what could not be deleted is deleted after a later one.
@@ -66,6 +68,10 @@ impl From<StoredRecord> for SourceRecord {
 }
 
 fn number(sequence: Option<&str>) -> anyhow::Result<Option<u64>> {
-    let parse = |digits: &str| digits.parse().with_context(|| format!("{digits} is no sequence number of this stream"));
+    let parse = |digits: &str| {
+        digits
+            .parse()
+            .with_context(|| format!("{digits} is no sequence number of this stream"))
+    };
     sequence.map(parse).transpose()
 }

@@ -26,8 +26,15 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(name: String, checkpoint: Option<String>) -> Self {
-        let feed = Feed { read_up_to: checkpoint.clone(), ..Feed::default() };
-        Self { name, checkpoint: watch::Sender::new(checkpoint), feed: Mutex::new(feed) }
+        let feed = Feed {
+            read_up_to: checkpoint.clone(),
+            ..Feed::default()
+        };
+        Self {
+            name,
+            checkpoint: watch::Sender::new(checkpoint),
+            feed: Mutex::new(feed),
+        }
     }
 
     /// Whether everything up to `sequence` is done with.
@@ -74,14 +81,25 @@ impl Feed {
             bytes <= max_bytes
         };
         // A single record is a batch however large it is.
-        let count = self.pending.iter().take(batch_size).take_while(fits).count().max(self.pending.len().min(1));
+        let count = self
+            .pending
+            .iter()
+            .take(batch_size)
+            .take_while(fits)
+            .count()
+            .max(self.pending.len().min(1));
         (count, count == batch_size || count < self.pending.len())
     }
 }
 
 impl Poller {
     /// Gathers a batch: until it is full, or its window is over, or somebody is in a hurry.
-    pub(super) async fn gather(&self, shard: &Shard, feed: &mut Feed, stop: &mut Stop) -> anyhow::Result<Vec<SourceRecord>> {
+    pub(super) async fn gather(
+        &self,
+        shard: &Shard,
+        feed: &mut Feed,
+        stop: &mut Stop,
+    ) -> anyhow::Result<Vec<SourceRecord>> {
         feed.recover(shard);
         let mut hurry = self.hurry.subscribe();
         let mut window_end = None;
@@ -89,8 +107,10 @@ impl Poller {
             self.read_more(shard, feed).await?;
             let (count, full) = feed.batch(self.mapping.batch_size, self.mapping.max_batch_bytes);
             let now = Instant::now();
-            let window_end = *window_end.get_or_insert(now + Duration::from_millis(self.mapping.window_ms));
-            if count == 0 || full || now >= window_end || *hurry.borrow() > 0 || stop.is_requested() {
+            let window_end =
+                *window_end.get_or_insert(now + Duration::from_millis(self.mapping.window_ms));
+            if count == 0 || full || now >= window_end || *hurry.borrow() > 0 || stop.is_requested()
+            {
                 feed.in_flight = count > 0;
                 return Ok(feed.pending.drain(..count).collect());
             }
@@ -109,7 +129,10 @@ impl Poller {
             return Ok(());
         }
         let after = feed.read_up_to.as_deref();
-        let records = self.source.read(&shard.name, after, missing, self.mapping.max_batch_bytes).await?;
+        let records = self
+            .source
+            .read(&shard.name, after, missing, self.mapping.max_batch_bytes)
+            .await?;
         if let Some(last) = records.last() {
             feed.read_up_to = Some(last.sequence.clone());
         }
@@ -118,7 +141,9 @@ impl Poller {
     }
 
     async fn more_to_read(&self, shard: &Shard, feed: &Feed) -> anyhow::Result<()> {
-        self.source.wait_beyond(&shard.name, feed.read_up_to()).await?;
+        self.source
+            .wait_beyond(&shard.name, feed.read_up_to())
+            .await?;
         tokio::time::sleep(READ_PAUSE).await;
         Ok(())
     }

@@ -65,13 +65,23 @@ impl Poller {
     /// # Errors
     ///
     /// When the source cannot name its shards or their checkpoints.
-    pub async fn open(source: Arc<dyn Source>, parts: PollerParts, mapping: EventSourceMapping) -> anyhow::Result<Self> {
+    pub async fn open(
+        source: Arc<dyn Source>,
+        parts: PollerParts,
+        mapping: EventSourceMapping,
+    ) -> anyhow::Result<Self> {
         let mut shards = Vec::new();
         for name in source.shards().await? {
             let checkpoint = source.checkpoint(&name).await?;
             shards.push(Arc::new(Shard::new(name, checkpoint)));
         }
-        Ok(Self { source, parts, mapping, hurry: watch::Sender::new(0), shards })
+        Ok(Self {
+            source,
+            parts,
+            mapping,
+            hurry: watch::Sender::new(0),
+            shards,
+        })
     }
 
     /// Polls until `shutdown` shows true (or its sender is gone); then finishes the batches at
@@ -84,7 +94,8 @@ impl Poller {
     pub async fn run(self: &Arc<Self>, shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
         let mut loops = JoinSet::new();
         for shard in &self.shards {
-            let (poller, shard, stop) = (Arc::clone(self), Arc::clone(shard), Stop(shutdown.clone()));
+            let (poller, shard, stop) =
+                (Arc::clone(self), Arc::clone(shard), Stop(shutdown.clone()));
             loops.spawn(async move { poller.poll_shard(&shard, stop).await });
         }
         while let Some(ended) = loops.join_next().await {
@@ -104,7 +115,9 @@ impl Poller {
         let (_never, stop) = watch::channel(false);
         let mut loops = JoinSet::new();
         for shard in &self.shards {
-            let Some(end) = self.source.last_sequence(&shard.name).await? else { continue };
+            let Some(end) = self.source.last_sequence(&shard.name).await? else {
+                continue;
+            };
             let (poller, shard, stop) = (Arc::clone(self), Arc::clone(shard), Stop(stop.clone()));
             loops.spawn(async move { poller.drain_shard(&shard, &end, stop).await });
         }
@@ -122,10 +135,15 @@ impl Poller {
     /// When the source has no such shard.
     pub async fn wait_for(&self, positions: &[Position]) -> anyhow::Result<()> {
         for Position { shard, sequence } in positions {
-            let found = self.shards.iter().find(|candidate| candidate.name == *shard);
+            let found = self
+                .shards
+                .iter()
+                .find(|candidate| candidate.name == *shard);
             let found = found.with_context(|| format!("the stream has no shard {shard}"))?;
             let mut checkpoint = found.checkpoint.subscribe();
-            checkpoint.wait_for(|done| is_at_or_beyond(done.as_deref(), sequence)).await?;
+            checkpoint
+                .wait_for(|done| is_at_or_beyond(done.as_deref(), sequence))
+                .await?;
         }
         Ok(())
     }
@@ -145,7 +163,9 @@ impl Poller {
                 Ok(Turn::Delivered | Turn::Idle) => backoff.reset(),
                 Err(error) => {
                     tracing::error!(shard = %shard.name, error = %format_args!("{error:#}"), "the stream cannot be read");
-                    backoff.pause(&self.mapping, &*self.parts.random, &mut stop).await;
+                    backoff
+                        .pause(&self.mapping, &*self.parts.random, &mut stop)
+                        .await;
                 }
             }
         }
@@ -169,7 +189,9 @@ impl Poller {
             }
             feed.read_up_to().map(str::to_owned)
         };
-        self.source.wait_beyond(&shard.name, read_up_to.as_deref()).await
+        self.source
+            .wait_beyond(&shard.name, read_up_to.as_deref())
+            .await
     }
 
     /// Gathers one batch and delivers it.
@@ -179,7 +201,13 @@ impl Poller {
         if records.is_empty() {
             return Ok(Turn::Idle);
         }
-        let delivery = Delivery { poller: self, shard, records: &records, stop, backoff: Backoff::default() };
+        let delivery = Delivery {
+            poller: self,
+            shard,
+            records: &records,
+            stop,
+            backoff: Backoff::default(),
+        };
         if delivery.run().await.is_err() {
             return Ok(Turn::Stopped);
         }

@@ -57,5 +57,11 @@ pub trait BatchHandler: Send + Sync {
 #[async_trait::async_trait]
 pub trait Park: Send + Sync {
     /// Keeps the records from `first` to `last` durably; the checkpoint moves on only after that.
-    async fn park(&self, shard: &str, first: &str, last: &str, event: &KinesisEvent) -> anyhow::Result<()>;
+    async fn park(
+        &self,
+        shard: &str,
+        first: &str,
+        last: &str,
+        event: &KinesisEvent,
+    ) -> anyhow::Result<()>;
 }

@@ -29,7 +29,9 @@ pub struct StreamOptions {
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+        }
     }
 }
 
@@ -76,7 +78,11 @@ impl EmbeddedStream {
     /// # Errors
     ///
     /// As [`EmbeddedStream::open`].
-    pub fn open_with(data_dir: &Path, clock: Arc<dyn Clock>, options: StreamOptions) -> Result<Self, StreamFileError> {
+    pub fn open_with(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        options: StreamOptions,
+    ) -> Result<Self, StreamFileError> {
         let folder = data_dir.join("stream");
         if !folder.is_dir() {
             std::fs::create_dir_all(&folder).map_err(StreamFileError::io(&folder))?;
@@ -84,7 +90,9 @@ impl EmbeddedStream {
         }
         let names = (0..SHARDS).map(|number| format!("shardId-{number:012}"));
         let shards = names.map(|name| Shard::open(&folder, &name, Arc::clone(&clock), options));
-        Ok(Self { shards: shards.collect::<Result<_, _>>()? })
+        Ok(Self {
+            shards: shards.collect::<Result<_, _>>()?,
+        })
     }
 
     /// The names of the shards.
@@ -131,10 +139,16 @@ impl EmbeddedStream {
     /// # Errors
     ///
     /// [`StreamFileError::NoShard`].
-    pub async fn wait_beyond(&self, shard: &str, after_sequence: Option<u64>) -> Result<(), StreamFileError> {
+    pub async fn wait_beyond(
+        &self,
+        shard: &str,
+        after_sequence: Option<u64>,
+    ) -> Result<(), StreamFileError> {
         let mut durable = self.shard(shard)?.state.durable.subscribe();
         // The sender lives in `self`, so that the wait cannot end without a record.
-        let _ = durable.wait_for(|end| end.last_sequence > after_sequence).await;
+        let _ = durable
+            .wait_for(|end| end.last_sequence > after_sequence)
+            .await;
         Ok(())
     }
 
@@ -174,25 +188,49 @@ impl EmbeddedStream {
         self.shards.iter().fold(Waiting::default(), |sum, shard| {
             let backlog = shard.state.backlog();
             let oldest = [sum.oldest_arrival_ms, backlog.oldest_arrival_ms()];
-            Waiting { records: sum.records + backlog.records(), oldest_arrival_ms: oldest.into_iter().flatten().min() }
+            Waiting {
+                records: sum.records + backlog.records(),
+                oldest_arrival_ms: oldest.into_iter().flatten().min(),
+            }
         })
     }
 
     fn shard(&self, name: &str) -> Result<&Shard, StreamFileError> {
         let found = self.shards.iter().find(|shard| shard.state.name == name);
-        found.ok_or_else(|| StreamFileError::NoShard { shard: name.to_owned() })
+        found.ok_or_else(|| StreamFileError::NoShard {
+            shard: name.to_owned(),
+        })
     }
 }
 
 impl Shard {
-    fn open(folder: &Path, name: &str, clock: Arc<dyn Clock>, options: StreamOptions) -> Result<Self, StreamFileError> {
-        let writer = ShardWriter::new(open_shard(folder, name, &*clock)?, clock, options.segment_bytes);
+    fn open(
+        folder: &Path,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        options: StreamOptions,
+    ) -> Result<Self, StreamFileError> {
+        let writer = ShardWriter::new(
+            open_shard(folder, name, &*clock)?,
+            clock,
+            options.segment_bytes,
+        );
         let state = Arc::clone(writer.state());
         let (puts, waiting) = mpsc::channel();
-        let thread = std::thread::Builder::new().name(format!("stream-{}", name.trim_start_matches("shardId-0000")));
-        let thread = thread.spawn(move || writer.run(&waiting)).map_err(StreamFileError::io(folder))?;
+        let thread = std::thread::Builder::new().name(format!(
+            "stream-{}",
+            name.trim_start_matches("shardId-0000")
+        ));
+        let thread = thread
+            .spawn(move || writer.run(&waiting))
+            .map_err(StreamFileError::io(folder))?;
         let reader = Mutex::new(ShardReader::new(Arc::clone(&state)));
-        Ok(Self { state, reader, puts: Some(puts), writer: Some(thread) })
+        Ok(Self {
+            state,
+            reader,
+            puts: Some(puts),
+            writer: Some(thread),
+        })
     }
 
     /// Hands records to the writer; none when there are none.
@@ -225,7 +263,12 @@ impl HitStream for EmbeddedStream {
         refuse_too_large(&records)?;
         let (groups, placement) = self.spread(records);
         let counts: Vec<usize> = groups.iter().map(Vec::len).collect();
-        let answers: Vec<_> = self.shards.iter().zip(groups).map(|(shard, group)| shard.send(group)).collect();
+        let answers: Vec<_> = self
+            .shards
+            .iter()
+            .zip(groups)
+            .map(|(shard, group)| shard.send(group))
+            .collect();
         let mut firsts = Vec::with_capacity(answers.len());
         let mut taken = 0;
         let mut failure = None;
@@ -239,7 +282,12 @@ impl HitStream for EmbeddedStream {
             }
         }
         if let Some(reason) = failure {
-            return Err(StreamError::Unavailable { taken, total: placement.len(), attempts: 1, reason });
+            return Err(StreamError::Unavailable {
+                taken,
+                total: placement.len(),
+                attempts: 1,
+                reason,
+            });
         }
         Ok(self.positions(&firsts, &placement))
     }
@@ -253,7 +301,8 @@ impl EmbeddedStream {
         let mut groups: Vec<Vec<Record>> = self.shards.iter().map(|_| Vec::new()).collect();
         let mut placement = Vec::with_capacity(records.len());
         for record in records {
-            let shard = as_usize(xxh3_64(record.partition_key.as_bytes()) % as_u64(groups.len().max(1)));
+            let shard =
+                as_usize(xxh3_64(record.partition_key.as_bytes()) % as_u64(groups.len().max(1)));
             if let Some(group) = groups.get_mut(shard) {
                 placement.push((shard, as_u64(group.len())));
                 group.push(record);
@@ -265,16 +314,24 @@ impl EmbeddedStream {
     fn positions(&self, firsts: &[u64], placement: &[(usize, u64)]) -> Vec<Position> {
         let position = |(shard, number): &(usize, u64)| {
             let (shard, first) = self.shards.get(*shard).zip(firsts.get(*shard))?;
-            Some(Position { shard: shard.state.name.clone(), sequence: (first + number).to_string() })
+            Some(Position {
+                shard: shard.state.name.clone(),
+                sequence: (first + number).to_string(),
+            })
         };
         placement.iter().filter_map(position).collect()
     }
 }
 
 fn refuse_too_large(records: &[Record]) -> Result<(), StreamError> {
-    let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
+    let sizes = records
+        .iter()
+        .map(|record| record.partition_key.len() + record.data.len());
     match sizes.max() {
-        Some(bytes) if bytes > MAX_RECORD_BYTES => Err(StreamError::TooLarge { bytes, limit: MAX_RECORD_BYTES }),
+        Some(bytes) if bytes > MAX_RECORD_BYTES => Err(StreamError::TooLarge {
+            bytes,
+            limit: MAX_RECORD_BYTES,
+        }),
         _ => Ok(()),
     }
 }

@@ -60,12 +60,18 @@ impl ShardReader {
             return Ok(records);
         }
         let mut bytes = 0;
-        let Some(mut place) = self.seek(after)? else { return Ok(records) };
+        let Some(mut place) = self.seek(after)? else {
+            return Ok(records);
+        };
         while records.len() < max_records {
             let limit = place.limit(&end)?;
             match place.cursor.next(limit)? {
-                Next::Frame(frame) if after >= Some(frame.stamp.sequence) => place.passed = Some(frame.stamp.sequence),
-                Next::Frame(frame) if !records.is_empty() && bytes + frame.payload() > max_bytes => {
+                Next::Frame(frame) if after >= Some(frame.stamp.sequence) => {
+                    place.passed = Some(frame.stamp.sequence)
+                }
+                Next::Frame(frame)
+                    if !records.is_empty() && bytes + frame.payload() > max_bytes =>
+                {
                     place.cursor.step_back();
                     break;
                 }
@@ -74,8 +80,17 @@ impl ShardReader {
                     place.passed = Some(frame.stamp.sequence);
                     records.push(frame.to_record());
                 }
-                Next::End => match self.shard.segment_after(place.segment).filter(|next| *next <= end.segment) {
-                    Some(next) => place = Place { passed: place.passed, ..Place::open(&self.shard, next)? },
+                Next::End => match self
+                    .shard
+                    .segment_after(place.segment)
+                    .filter(|next| *next <= end.segment)
+                {
+                    Some(next) => {
+                        place = Place {
+                            passed: place.passed,
+                            ..Place::open(&self.shard, next)?
+                        }
+                    }
                     None => break,
                 },
                 Next::Broken(reason) => return Err(place.damaged(reason)),
@@ -87,7 +102,9 @@ impl ShardReader {
 
     /// The place kept from the last call if it is on the way to `after`, else the segment's start.
     fn seek(&mut self, after: Option<u64>) -> Result<Option<Place>, StreamFileError> {
-        let Some(segment) = self.shard.segment_of_next(after) else { return Ok(None) };
+        let Some(segment) = self.shard.segment_of_next(after) else {
+            return Ok(None);
+        };
         match self.place.take() {
             Some(place) if place.is_on_the_way(segment, after) => Ok(Some(place)),
             _ => Place::open(&self.shard, segment).map(Some),
@@ -97,7 +114,11 @@ impl ShardReader {
 
 impl Place {
     fn open(shard: &ShardState, segment: u64) -> Result<Self, StreamFileError> {
-        Ok(Self { segment, cursor: Cursor::open(&shard.folder, segment)?, passed: None })
+        Ok(Self {
+            segment,
+            cursor: Cursor::open(&shard.folder, segment)?,
+            passed: None,
+        })
     }
 
     fn is_on_the_way(&self, segment: u64, after: Option<u64>) -> bool {
@@ -117,6 +138,10 @@ impl Place {
     }
 
     fn damaged(&self, reason: &'static str) -> StreamFileError {
-        StreamFileError::Damaged { path: self.cursor.path().to_owned(), offset: self.cursor.offset(), reason }
+        StreamFileError::Damaged {
+            path: self.cursor.path().to_owned(),
+            offset: self.cursor.offset(),
+            reason,
+        }
     }
 }

@@ -91,7 +91,10 @@ pub(super) fn encode(buffer: &mut Vec<u8>, stamp: Stamp, key: &[u8], data: &[u8]
     buffer.extend_from_slice(&as_u32(key.len()).to_le_bytes());
     buffer.extend_from_slice(key);
     buffer.extend_from_slice(data);
-    if let Some((crc, covered)) = buffer.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<4>) {
+    if let Some((crc, covered)) = buffer
+        .get_mut(start..)
+        .and_then(<[u8]>::split_first_chunk_mut::<4>)
+    {
         *crc = crc32fast::hash(covered).to_le_bytes();
     }
 }
@@ -108,7 +111,8 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded<'_> {
     if !(OVERHEAD..=MAX_FRAME_BYTES).contains(&length) {
         return Decoded::Broken("the length of the record is impossible");
     }
-    let (Some(covered), Some(body)) = (covered.get(..length - 4), rest.get(..length - PREFIX)) else {
+    let (Some(covered), Some(body)) = (covered.get(..length - 4), rest.get(..length - PREFIX))
+    else {
         return Decoded::NeedsBytes(length);
     };
     if crc32fast::hash(covered) != u32::from_le_bytes(*crc) {
@@ -131,7 +135,8 @@ fn decode_body(body: &[u8]) -> Option<Frame<'_>> {
     let (arrival_ms, body) = body.split_first_chunk::<8>()?;
     let (durable_before, body) = body.split_first_chunk::<4>()?;
     let (key_length, body) = body.split_first_chunk::<4>()?;
-    let (key, data) = body.split_at_checked(as_usize(u64::from(u32::from_le_bytes(*key_length))))?;
+    let (key, data) =
+        body.split_at_checked(as_usize(u64::from(u32::from_le_bytes(*key_length))))?;
     let stamp = Stamp {
         sequence: u64::from_le_bytes(*sequence),
         arrival_ms: i64::from_le_bytes(*arrival_ms),

@@ -18,8 +18,12 @@ pub(super) fn list(folder: &Path) -> Result<Vec<u64>, StreamFileError> {
     let mut firsts = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(StreamFileError::io(folder))? {
         let path = entry.map_err(StreamFileError::io(folder))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let Some(digits) = name.strip_suffix(ENDING) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        let Some(digits) = name.strip_suffix(ENDING) else {
+            continue;
+        };
         match digits.parse() {
             Ok(first) => firsts.push(first),
             Err(_) => {
@@ -35,7 +39,11 @@ pub(super) fn list(folder: &Path) -> Result<Vec<u64>, StreamFileError> {
 /// Makes an empty segment and makes its existence durable.
 pub(super) fn create(folder: &Path, first: u64) -> Result<File, StreamFileError> {
     let path = path(folder, first);
-    let made = OpenOptions::new().create_new(true).append(true).read(true).open(&path);
+    let made = OpenOptions::new()
+        .create_new(true)
+        .append(true)
+        .read(true)
+        .open(&path);
     let file = made.map_err(StreamFileError::io(&path))?;
     file.sync_all().map_err(StreamFileError::io(&path))?;
     sync_folder(folder)?;
@@ -45,7 +53,11 @@ pub(super) fn create(folder: &Path, first: u64) -> Result<File, StreamFileError>
 /// Opens a segment for appending.
 pub(super) fn open_for_append(folder: &Path, first: u64) -> Result<File, StreamFileError> {
     let path = path(folder, first);
-    OpenOptions::new().append(true).read(true).open(&path).map_err(StreamFileError::io(&path))
+    OpenOptions::new()
+        .append(true)
+        .read(true)
+        .open(&path)
+        .map_err(StreamFileError::io(&path))
 }
 
 /// Makes the creation, renaming and deletion of files in `folder` durable.

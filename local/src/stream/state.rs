@@ -32,7 +32,13 @@ pub(super) struct ShardState {
 }
 
 impl ShardState {
-    pub(super) fn new(name: &str, folder: PathBuf, end: DurableEnd, segments: Vec<u64>, backlog: Backlog) -> Self {
+    pub(super) fn new(
+        name: &str,
+        folder: PathBuf,
+        end: DurableEnd,
+        segments: Vec<u64>,
+        backlog: Backlog,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             folder,
@@ -58,12 +64,20 @@ impl ShardState {
     pub(super) fn segment_of_next(&self, after: Option<u64>) -> Option<u64> {
         let segments = locked(&self.segments);
         let next = after.map_or(0, |after| after.saturating_add(1));
-        segments.iter().rev().find(|first| **first <= next).or(segments.first()).copied()
+        segments
+            .iter()
+            .rev()
+            .find(|first| **first <= next)
+            .or(segments.first())
+            .copied()
     }
 
     /// The segment that follows the one named `first`.
     pub(super) fn segment_after(&self, first: u64) -> Option<u64> {
-        locked(&self.segments).iter().find(|other| **other > first).copied()
+        locked(&self.segments)
+            .iter()
+            .find(|other| **other > first)
+            .copied()
     }
 
     /// Stores that everything up to `sequence` is done with; never goes back.
@@ -81,9 +95,15 @@ impl ShardState {
     /// The deletions need no fsync: a segment that comes back after a crash lies below the
     /// checkpoint and is deleted again.
     pub(super) fn trim(&self) -> Result<usize, StreamFileError> {
-        let Some(done) = self.backlog().checkpoint() else { return Ok(0) };
+        let Some(done) = self.backlog().checkpoint() else {
+            return Ok(0);
+        };
         let mut segments = locked(&self.segments);
-        let keep = segments.iter().skip(1).take_while(|next| **next <= done.saturating_add(1)).count();
+        let keep = segments
+            .iter()
+            .skip(1)
+            .take_while(|next| **next <= done.saturating_add(1))
+            .count();
         for first in segments.drain(..keep) {
             let path = segment::path(&self.folder, first);
             std::fs::remove_file(&path).map_err(StreamFileError::io(&path))?;
