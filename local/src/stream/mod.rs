@@ -4,7 +4,7 @@
 //! are on the disk; many writers share one fsync. It knows nothing of hits or of who reads it, and
 //! one process at a time may open it (the caller holds `DATA/lock`).
 //!
-//! One record's way: [`EmbeddedStream`] chooses the shard, `writer` frames it (`record`) and
+//! One record's way: `put` chooses the shard, `writer` frames it (`record`) and
 //! appends it to a segment (`segment`), [`ShardReader`] reads it up to the durable end (`state`),
 //! and the checkpoint lets its segment go.
 
@@ -15,9 +15,11 @@ mod embedded;
 mod error;
 mod lengths;
 mod open;
+mod put;
 mod reader;
 mod record;
 mod segment;
+mod shard;
 mod state;
 mod writer;
 
