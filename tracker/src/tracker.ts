@@ -43,9 +43,9 @@ export class Tracker {
     setTimeout(() => this.flush(), TITLE_WAIT_MS);
   }
 
-  /** A new view of the same document, which refers to the one before. */
+  /** A new view in the same document; it refers to the one before, as browsers do it. */
   viewNext(): void {
-    this.view(this.page.url);
+    this.view(withoutFragment(this.page.url));
   }
 
   /** The URL may have changed; a fragment does not make another page. */
