@@ -16,14 +16,12 @@ use lake::store::aws::Aws;
 use lake::store::{StoreRef, StoreUrl, StreamUrl};
 use lake::stream::HitStream;
 use lake::token::TokenCache;
-use tokio::sync::watch;
 
 use crate::cli::PlaceArgs;
 use crate::error::Usage;
 use crate::internal::{Contact, RemoteStream, Waiting};
 use crate::lock::{DataLock, LockError};
-use crate::pipeline::{Consumers, Pipeline};
-use crate::poller::Mapping;
+use crate::pipeline::Pipeline;
 use crate::stream::EmbeddedStream;
 
 /// Settings are read again after this long where store and program are on one machine.
@@ -49,7 +47,7 @@ pub enum Entry {
     /// That of a running `serve`.
     Running(Arc<RemoteStream>),
     /// Our own; the lock is held as long as this.
-    Own(Arc<Pipeline>, watch::Sender<bool>, DataLock),
+    Own(Arc<Pipeline>, DataLock),
     /// Kinesis; append runs elsewhere.
     Kinesis(Arc<dyn HitStream>),
 }
@@ -116,22 +114,16 @@ impl Place {
         TokenCache::new(Arc::clone(&self.store), Arc::clone(&self.clock), self.ttl_ms)
     }
 
-    /// Opens the embedded stream and starts its pollers; the lock must be held.
+    /// Opens the embedded stream and what consumes it; the lock must be held.
     ///
     /// # Errors
     ///
     /// When the stream's files cannot be used.
-    pub fn start_pipeline(&self, stop: &watch::Receiver<bool>) -> anyhow::Result<(Arc<Pipeline>, tokio::task::JoinSet<anyhow::Result<()>>)> {
-        let stream = Arc::new(EmbeddedStream::open(&self.data.join("stream"), Arc::clone(&self.clock))?);
-        let consumers = Consumers {
-            stream: Arc::clone(&stream),
-            append: Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) },
-            parked: self.data.join("parked"),
-            mapping: Mapping::default(),
-            clock: Arc::clone(&self.clock),
-            random: Arc::clone(&self.random),
-        };
-        Ok((Arc::new(Pipeline { stream }), consumers.start(stop)))
+    pub async fn pipeline(&self) -> anyhow::Result<Arc<Pipeline>> {
+        let stream = Arc::new(EmbeddedStream::open(&self.data, Arc::clone(&self.clock))?);
+        let append = Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) };
+        let chance = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Ok(Arc::new(Pipeline::open(stream, append, self.data.join("parked"), chance).await?))
     }
 
     /// The stream to put hits on: Kinesis, that of a running `serve`, or our own.
@@ -144,13 +136,8 @@ impl Place {
             return Ok(Entry::Kinesis(Arc::clone(kinesis)));
         }
         match DataLock::try_acquire(&self.data) {
-            Ok(lock) => {
-                let (stop, stopped) = watch::channel(false);
-                let (pipeline, mut pollers) = self.start_pipeline(&stopped)?;
-                pollers.detach_all();
-                Ok(Entry::Own(pipeline, stop, lock))
-            }
-            Err(LockError::Held(_)) => {
+            Ok(lock) => Ok(Entry::Own(self.pipeline().await?, lock)),
+            Err(LockError::Held { .. }) => {
                 let contact = Contact::read(&self.data)?.context("a serve holds the data folder and is not ready yet; try again")?;
                 Ok(Entry::Running(Arc::new(RemoteStream::connect(contact).await?)))
             }
@@ -165,7 +152,7 @@ impl Entry {
     pub fn stream(&self) -> Arc<dyn HitStream> {
         match self {
             Self::Running(remote) => Arc::clone(remote) as Arc<dyn HitStream>,
-            Self::Own(pipeline, _, _) => Arc::clone(&pipeline.stream) as Arc<dyn HitStream>,
+            Self::Own(pipeline, _) => Arc::clone(&pipeline.stream) as Arc<dyn HitStream>,
             Self::Kinesis(kinesis) => Arc::clone(kinesis),
         }
     }
@@ -178,7 +165,7 @@ impl Entry {
     pub async fn drain(&self) -> anyhow::Result<()> {
         match self {
             Self::Running(remote) => remote.drain().await,
-            Self::Own(pipeline, _, _) => pipeline.drain().await,
+            Self::Own(pipeline, _) => pipeline.drain().await,
             Self::Kinesis(_) => Ok(()),
         }
     }
@@ -191,7 +178,7 @@ impl Entry {
     pub async fn waiting(&self) -> anyhow::Result<Option<Waiting>> {
         match self {
             Self::Running(remote) => remote.waiting().await.map(Some),
-            Self::Own(pipeline, _, _) => Ok(Some(pipeline.waiting())),
+            Self::Own(pipeline, _) => Ok(Some(pipeline.waiting())),
             Self::Kinesis(_) => Ok(None),
         }
     }

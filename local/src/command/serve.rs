@@ -29,7 +29,7 @@ pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
         .with_context(|| format!("listening on {}; choose another address with --listen", args.listen))?;
     let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
-    let (pipeline, mut pollers) = place.start_pipeline(&stopped)?;
+    let pipeline = place.pipeline().await?;
     let contact = Contact { address, secret: format!("{:032x}", place.random.next_u128()) };
     contact.write(&place.data)?;
     let front = Front {
@@ -39,18 +39,22 @@ pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
     };
     greet(place, address, token.as_deref());
     let serving = tokio::spawn(front::run(Arc::new(front), listener, stopped.clone()));
+    let mut polling = tokio::spawn({
+        let (pipeline, stopped) = (Arc::clone(&pipeline), stopped.clone());
+        async move { pipeline.run(stopped).await }
+    });
     let merging = tokio::spawn(merge_now_and_then(place.merge(), stopped.clone()));
     let ended = tokio::select! {
-        () = interrupted() => Ok(()),
-        Some(ended) = pollers.join_next() => ended.context("a poller ended")?,
+        () = interrupted() => None,
+        ended = &mut polling => Some(ended),
     };
     stop.send_replace(true);
     serving.await??;
-    while let Some(poller) = pollers.join_next().await {
-        poller??;
-    }
     merging.await?;
-    ended
+    match ended {
+        Some(ended) => ended?.context("the poller ended"),
+        None => polling.await?,
+    }
 }
 
 /// On the first start: site 1, and a token that is kept in `first-token`.
