@@ -55,8 +55,12 @@ impl Append {
     pub async fn handle(&self, event: KinesisEvent) -> anyhow::Result<KinesisEventResponse> {
         let done = self.append(&event.records).await?;
         tracing::info!(
-            received = done.received, stored = done.stored, rejected = done.rejected, existed = done.existed,
-            "batch of {} records appended", done.received
+            received = done.received,
+            stored = done.stored,
+            rejected = done.rejected,
+            existed = done.existed,
+            "batch of {} records appended",
+            done.received
         );
         Ok(KinesisEventResponse::default())
     }
@@ -95,7 +99,12 @@ impl Append {
     }
 
     async fn reject(&self, record: &KinesisEventRecord, error: &DecodeError) -> anyhow::Result<()> {
-        tracing::warn!(shard = shard(record), sequence = sequence(record), reason = error.reason(), "record rejected");
+        tracing::warn!(
+            shard = shard(record),
+            sequence = sequence(record),
+            reason = error.reason(),
+            "record rejected"
+        );
         let arrived = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
         let arrived = jiff::Timestamp::from_millisecond(arrived).unwrap_or_default();
         let body = serde_json::json!({
@@ -110,12 +119,18 @@ impl Append {
 
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
     /// very batch wrote it, and its content is the same.
-    async fn create(&self, path: &object_store::path::Path, bytes: bytes::Bytes) -> anyhow::Result<bool> {
+    async fn create(
+        &self,
+        path: &object_store::path::Path,
+        bytes: bytes::Bytes,
+    ) -> anyhow::Result<bool> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(path, PutPayload::from_bytes(bytes), options).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(error).with_context(|| format!("writing {path}; the batch comes again")),
+            Err(error) => {
+                Err(error).with_context(|| format!("writing {path}; the batch comes again"))
+            }
         }
     }
 }

@@ -112,7 +112,11 @@ impl Merge {
     /// The hot objects of a date, in the order of their names.
     async fn hot_objects(&self, dt: Date) -> anyhow::Result<Vec<ObjectMeta>> {
         let prefix = layout::date_prefix(layout::HOT, dt);
-        let mut listed: Vec<ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await
+        let mut listed: Vec<ObjectMeta> = self
+            .store
+            .list(Some(&prefix))
+            .try_collect()
+            .await
             .with_context(|| format!("listing {prefix}"))?;
         listed.retain(|object| layout::batch_of(&object.location).is_some());
         listed.sort_unstable_by(|left, right| left.location.cmp(&right.location));
@@ -142,13 +146,19 @@ impl Merge {
     ///
     /// When the store cannot be listed.
     pub async fn dates(&self) -> anyhow::Result<Vec<DateStatus>> {
-        let mut dates: std::collections::BTreeMap<Date, DateStatus> = std::collections::BTreeMap::new();
+        let mut dates: std::collections::BTreeMap<Date, DateStatus> =
+            std::collections::BTreeMap::new();
         for zone in [layout::HITS, layout::HOT] {
-            let listed: Vec<ObjectMeta> = self.store.list(Some(&Path::from(zone))).try_collect().await
+            let listed: Vec<ObjectMeta> = self
+                .store
+                .list(Some(&Path::from(zone)))
+                .try_collect()
+                .await
                 .with_context(|| format!("listing {zone}/"))?;
             for object in listed {
                 let Some(dt) = layout::date_of(&object.location) else { continue };
-                let date = dates.entry(dt).or_insert_with(|| DateStatus { dt, ..DateStatus::default() });
+                let date =
+                    dates.entry(dt).or_insert_with(|| DateStatus { dt, ..DateStatus::default() });
                 if zone == layout::HOT {
                     date.hot_objects += 1;
                     date.hot_bytes += object.size;

@@ -60,7 +60,13 @@ impl Ingest {
         let origin = request::header(&event, "origin").map(str::to_owned);
         let body = match request::body(&event) {
             Ok(body) if body.len() > MAX_BODY_BYTES => {
-                return answer::problem(413, &format!("the body has {} bytes; the limit is {MAX_BODY_BYTES}: send fewer hits at once", body.len()));
+                return answer::problem(
+                    413,
+                    &format!(
+                        "the body has {} bytes; the limit is {MAX_BODY_BYTES}: send fewer hits at once",
+                        body.len()
+                    ),
+                );
             }
             Ok(body) => body,
             Err(reason) => return answer::problem(400, reason),
@@ -69,9 +75,15 @@ impl Ingest {
             (Method::OPTIONS, _) => answer::preflight(),
             (Method::POST, "/hit") => self.hit(&event, &body).await,
             (Method::GET, "/hit.gif") => self.pixel(&event).await,
-            (Method::GET | Method::POST, "/matomo.php" | "/piwik.php") => self.matomo(&event, &body).await,
-            (Method::GET | Method::HEAD, "/tracker.js") => answer::tracker(request::header(&event, "if-none-match")),
-            (_, "/hit" | "/hit.gif" | "/matomo.php" | "/piwik.php" | "/tracker.js") => answer::problem(405, "this method is not allowed here"),
+            (Method::GET | Method::POST, "/matomo.php" | "/piwik.php") => {
+                self.matomo(&event, &body).await
+            }
+            (Method::GET | Method::HEAD, "/tracker.js") => {
+                answer::tracker(request::header(&event, "if-none-match"))
+            }
+            (_, "/hit" | "/hit.gif" | "/matomo.php" | "/piwik.php" | "/tracker.js") => {
+                answer::problem(405, "this method is not allowed here")
+            }
             _ => answer::problem(404, "there is nothing at this path"),
         };
         answer::with_origin(answered, origin.as_deref())
@@ -80,7 +92,9 @@ impl Ingest {
     async fn hit(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
         let drafts = match json::parse(body) {
             Ok(drafts) => drafts,
-            Err(error @ json::BodyError::TooMany(_)) => return answer::problem(413, &error.to_string()),
+            Err(error @ json::BodyError::TooMany(_)) => {
+                return answer::problem(413, &error.to_string());
+            }
             Err(error) => return answer::problem(400, &error.to_string()),
         };
         let request = self.request(event, None).await;
@@ -93,21 +107,29 @@ impl Ingest {
         answer::hits(self.accept(vec![json::parse_query(pairs)], &request).await)
     }
 
-    async fn matomo(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
+    async fn matomo(
+        &self,
+        event: &ApiGatewayV2httpRequest,
+        body: &[u8],
+    ) -> ApiGatewayV2httpResponse {
         if body.windows(10).any(|part| part == b"\"requests\"") {
             return self.bulk(event, body).await;
         }
         let query = event.raw_query_string.as_deref().unwrap_or_default();
         let mut parameters = pairs::parse(query);
         parameters.extend(pairs::parse(&String::from_utf8_lossy(body)));
-        let of = |name: &str| parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let of = |name: &str| {
+            parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
+        };
         let no_body = of("send_image").as_deref() == Some("0");
         if parameters.is_empty() {
             return answer::matomo_empty(event.request_context.http.method == Method::GET);
         }
         let request = self.request(event, of("token_auth")).await;
         let buster = of("r").or_else(|| of("rand"));
-        let parsed = matomo::parse(parameters, |site| i32::try_from(site).is_ok_and(|site| request.may_write(site)));
+        let parsed = matomo::parse(parameters, |site| {
+            i32::try_from(site).is_ok_and(|site| request.may_write(site))
+        });
         let mut draft = match parsed {
             matomo::Parsed::Hit(draft) => *draft,
             matomo::Parsed::Ignored => return answer::matomo_pixel(200, no_body),
@@ -122,7 +144,9 @@ impl Ingest {
         }
         match self.accept(vec![Ok(draft)], &request).await {
             Ok(outcome) => {
-                let refused = [Drop::UnknownSite, Drop::Clock, Drop::Invalid].iter().any(|drop| outcome.dropped.contains_key(drop));
+                let refused = [Drop::UnknownSite, Drop::Clock, Drop::Invalid]
+                    .iter()
+                    .any(|drop| outcome.dropped.contains_key(drop));
                 answer::matomo_pixel(if refused { 400 } else { 200 }, no_body)
             }
             Err(_) => answer::unavailable(),
@@ -135,8 +159,12 @@ impl Ingest {
         let (mut drafts, mut invalid, mut ignored) = (Vec::new(), 0, 0);
         for (position, parameters) in bulk.requests.into_iter().enumerate() {
             let digest = xxhash_rust::xxh3::xxh3_128_with_seed(body, position as u64);
-            match matomo::parse(parameters, |site| i32::try_from(site).is_ok_and(|site| request.may_write(site))) {
-                matomo::Parsed::Hit(draft) => drafts.push(Ok(Draft { digest: Some(digest), ..*draft })),
+            match matomo::parse(parameters, |site| {
+                i32::try_from(site).is_ok_and(|site| request.may_write(site))
+            }) {
+                matomo::Parsed::Hit(draft) => {
+                    drafts.push(Ok(Draft { digest: Some(digest), ..*draft }))
+                }
                 matomo::Parsed::Ignored => ignored += 1,
                 matomo::Parsed::Refused => invalid += 1,
             }
@@ -158,17 +186,26 @@ impl Ingest {
     /// # Errors
     ///
     /// When settings cannot be read or the stream does not take the hits: nothing is acknowledged.
-    pub async fn accept(&self, drafts: Vec<Result<Draft, Drop>>, request: &Request) -> Result<Outcome, NotAccepted> {
+    pub async fn accept(
+        &self,
+        drafts: Vec<Result<Draft, Drop>>,
+        request: &Request,
+    ) -> Result<Outcome, NotAccepted> {
         let steps = Steps { sites: &self.sites, salts: &self.salts, random: self.random.as_ref() };
         let mut outcome = Outcome::default();
         let mut records = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let done = match draft {
-                Ok(draft) => steps.run(draft, request).await.map_err(|error| NotAccepted(error.to_string()))?,
+                Ok(draft) => steps
+                    .run(draft, request)
+                    .await
+                    .map_err(|error| NotAccepted(error.to_string()))?,
                 Err(drop) => Err(drop),
             };
             match done {
-                Ok(hit) => records.push(Record { partition_key: hit.id.to_string(), data: hit.encode() }),
+                Ok(hit) => {
+                    records.push(Record { partition_key: hit.id.to_string(), data: hit.encode() })
+                }
                 Err(drop) => *outcome.dropped.entry(drop).or_default() += 1,
             }
         }

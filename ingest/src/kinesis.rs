@@ -31,7 +31,10 @@ pub struct KinesisStream {
 impl HitStream for KinesisStream {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Position>, StreamError> {
         if let Some(record) = records.iter().find(|record| record.data.len() > MAX_RECORD_BYTES) {
-            return Err(StreamError::TooLarge { bytes: record.data.len(), limit: MAX_RECORD_BYTES });
+            return Err(StreamError::TooLarge {
+                bytes: record.data.len(),
+                limit: MAX_RECORD_BYTES,
+            });
         }
         let total = records.len();
         let mut positions: Vec<Option<Position>> = vec![None; total];
@@ -45,7 +48,9 @@ impl HitStream for KinesisStream {
                 match self.put_chunk(chunk).await {
                     Ok(placed) => {
                         for ((index, _), position) in chunk.iter().zip(placed) {
-                            if let (Some(place), Some(position)) = (positions.get_mut(*index), position) {
+                            if let (Some(place), Some(position)) =
+                                (positions.get_mut(*index), position)
+                            {
                                 *place = Some(position);
                             }
                         }
@@ -61,24 +66,55 @@ impl HitStream for KinesisStream {
         if reason.is_empty() {
             "records were throttled".clone_into(&mut reason);
         }
-        Err(StreamError::Unavailable { taken: total - waiting.len(), total, attempts: MAX_ATTEMPTS, reason })
+        Err(StreamError::Unavailable {
+            taken: total - waiting.len(),
+            total,
+            attempts: MAX_ATTEMPTS,
+            reason,
+        })
     }
 }
 
 impl KinesisStream {
     async fn put_chunk(&self, chunk: &[(usize, Record)]) -> Result<Vec<Option<Position>>, String> {
-        let text = |error: &dyn std::error::Error| aws_sdk_kinesis::error::DisplayErrorContext(error).to_string();
+        let text = |error: &dyn std::error::Error| {
+            aws_sdk_kinesis::error::DisplayErrorContext(error).to_string()
+        };
         if let [(_, record)] = chunk {
-            let put = self.client.put_record().stream_name(&self.name).partition_key(&record.partition_key)
-                .data(Blob::new(record.data.to_vec())).send().await.map_err(|error| text(&error))?;
+            let put = self
+                .client
+                .put_record()
+                .stream_name(&self.name)
+                .partition_key(&record.partition_key)
+                .data(Blob::new(record.data.to_vec()))
+                .send()
+                .await
+                .map_err(|error| text(&error))?;
             return Ok(vec![Some(Position { shard: put.shard_id, sequence: put.sequence_number })]);
         }
         let entry = |(_, record): &(usize, Record)| {
-            PutRecordsRequestEntry::builder().partition_key(&record.partition_key).data(Blob::new(record.data.to_vec())).build()
+            PutRecordsRequestEntry::builder()
+                .partition_key(&record.partition_key)
+                .data(Blob::new(record.data.to_vec()))
+                .build()
         };
-        let entries = chunk.iter().map(entry).collect::<Result<Vec<_>, _>>().map_err(|error| text(&error))?;
-        let put = self.client.put_records().stream_name(&self.name).set_records(Some(entries)).send().await.map_err(|error| text(&error))?;
-        Ok(put.records.into_iter().map(|record| Some(Position { shard: record.shard_id?, sequence: record.sequence_number? })).collect())
+        let entries =
+            chunk.iter().map(entry).collect::<Result<Vec<_>, _>>().map_err(|error| text(&error))?;
+        let put = self
+            .client
+            .put_records()
+            .stream_name(&self.name)
+            .set_records(Some(entries))
+            .send()
+            .await
+            .map_err(|error| text(&error))?;
+        Ok(put
+            .records
+            .into_iter()
+            .map(|record| {
+                Some(Position { shard: record.shard_id?, sequence: record.sequence_number? })
+            })
+            .collect())
     }
 
     fn pause(&self, attempt: u32) -> Duration {
@@ -112,9 +148,13 @@ mod tests {
     #[test]
     fn calls_stay_within_the_limits() {
         let records = |count: usize, bytes: usize| -> Vec<(usize, Record)> {
-            (0..count).map(|n| (n, Record { partition_key: String::new(), data: vec![0; bytes].into() })).collect()
+            (0..count)
+                .map(|n| (n, Record { partition_key: String::new(), data: vec![0; bytes].into() }))
+                .collect()
         };
-        let sizes = |records: &[(usize, Record)]| chunks(records).iter().map(|chunk| chunk.len()).collect::<Vec<_>>();
+        let sizes = |records: &[(usize, Record)]| {
+            chunks(records).iter().map(|chunk| chunk.len()).collect::<Vec<_>>()
+        };
         assert_eq!(sizes(&records(MAX_PUT_RECORDS, 1)), [MAX_PUT_RECORDS]);
         assert_eq!(sizes(&records(MAX_PUT_RECORDS + 1, 1)), [MAX_PUT_RECORDS, 1]);
         assert_eq!(sizes(&records(2, MAX_PUT_BYTES)), [1, 1]);

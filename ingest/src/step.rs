@@ -35,7 +35,11 @@ impl Steps<'_> {
     /// # Errors
     ///
     /// [`Unavailable`] when the store fails; the client is to send the hit again.
-    pub async fn run(&self, draft: Draft, request: &Request) -> Result<Result<Hit, Drop>, Unavailable> {
+    pub async fn run(
+        &self,
+        draft: Draft,
+        request: &Request,
+    ) -> Result<Result<Hit, Drop>, Unavailable> {
         let unavailable = |error: &dyn std::fmt::Display| Unavailable(error.to_string());
         let site = match i32::try_from(draft.site) {
             Ok(id) if id > 0 => self.sites.get(id).await.map_err(|error| unavailable(&error))?,
@@ -46,7 +50,11 @@ impl Steps<'_> {
             Ok(draft) => draft,
             Err(drop) => return Ok(Err(drop)),
         };
-        let salt = self.salts.get(site.settings.identity, draft.hit.dt).await.map_err(|error| unavailable(&error))?;
+        let salt = self
+            .salts
+            .get(site.settings.identity, draft.hit.dt)
+            .await
+            .map_err(|error| unavailable(&error))?;
         visitor::identify(&mut draft, request, &salt);
         clock::identify(&mut draft, self.random);
         place::locate(&mut draft, request);

@@ -62,12 +62,19 @@ pub fn empty() -> RecordBatch {
 
 /// Row numbers by site, time and id; of rows with one site and id the earliest received stays.
 fn distinct_in_time_order(raw: &RecordBatch, inputs: &Inputs) -> Result<Vec<u32>, ArrowError> {
-    let rows = u32::try_from(raw.num_rows())
-        .map_err(|_| ArrowError::ComputeError(format!("{} rows at once; split the date into parts", raw.num_rows())))?;
+    let rows = u32::try_from(raw.num_rows()).map_err(|_| {
+        ArrowError::ComputeError(format!(
+            "{} rows at once; split the date into parts",
+            raw.num_rows()
+        ))
+    })?;
     let mut order: Vec<u32> = (0..rows).collect();
-    order.sort_unstable_by_key(|&row| (inputs.site(row), inputs.id(row), inputs.received(row), row));
+    order
+        .sort_unstable_by_key(|&row| (inputs.site(row), inputs.id(row), inputs.received(row), row));
     let mut kept = Vec::with_capacity(order.len());
-    for copies in order.chunk_by(|&a, &b| (inputs.site(a), inputs.id(a)) == (inputs.site(b), inputs.id(b))) {
+    for copies in
+        order.chunk_by(|&a, &b| (inputs.site(a), inputs.id(a)) == (inputs.site(b), inputs.id(b)))
+    {
         kept.extend(earliest(raw, inputs, copies)?);
     }
     kept.sort_unstable_by_key(|&row| (inputs.site(row), inputs.ts(row), inputs.id(row)));
@@ -78,7 +85,8 @@ fn distinct_in_time_order(raw: &RecordBatch, inputs: &Inputs) -> Result<Vec<u32>
 /// so that the choice does not depend on the order of arrival.
 fn earliest(raw: &RecordBatch, inputs: &Inputs, copies: &[u32]) -> Result<Option<u32>, ArrowError> {
     let Some(&first) = copies.first() else { return Ok(None) };
-    let tied = copies.iter().copied().take_while(|&row| inputs.received(row) == inputs.received(first));
+    let tied =
+        copies.iter().copied().take_while(|&row| inputs.received(row) == inputs.received(first));
     let mut best = first;
     for row in tied.skip(1) {
         if compare_bytes(raw, row, best)? == Ordering::Less {

@@ -78,7 +78,11 @@ pub const COLUMNS: &[Column] = &[
     raw("hit_id", Type::Id, "UUID of the hit within the site"),
     visit("visitor_id", Type::Id, "visitor of the visit, after bridging; 16 hex digits"),
     visit("visit_id", Type::Id, "the visit; 16 hex digits"),
-    raw("kind", Type::Text, "pageview, download, outlink, event, search, content, goal, order or ping"),
+    raw(
+        "kind",
+        Type::Text,
+        "pageview, download, outlink, event, search, content, goal, order or ping",
+    ),
     raw("host", Type::Text, "host of the page, lower case"),
     raw("path", Type::Text, "path of the page"),
     raw("query", Type::Text, "query of the page after clean-up, without the question mark"),
@@ -114,8 +118,16 @@ pub const COLUMNS: &[Column] = &[
     raw("goal_id", Type::Int, "goal of a conversion"),
     raw("order_id", Type::Text, "order; null for a cart"),
     raw("revenue", Type::Double, "revenue of goal or order, in the site's currency"),
-    visit("channel", Type::Text, "channel of the visit: direct, search, social, ai, email, campaign, paid_search, paid_social, display, website"),
-    visit("source", Type::Text, "engine, network, campaign source or host that the visit came from"),
+    visit(
+        "channel",
+        Type::Text,
+        "channel of the visit: direct, search, social, ai, email, campaign, paid_search, paid_social, display, website",
+    ),
+    visit(
+        "source",
+        Type::Text,
+        "engine, network, campaign source or host that the visit came from",
+    ),
     visit("keyword", Type::Text, "keyword that the visit came with"),
     visit("referrer_host", Type::Text, "host of the visit's referrer"),
     visit("referrer_path", Type::Text, "path of the visit's referrer"),
@@ -139,15 +151,27 @@ pub const COLUMNS: &[Column] = &[
     raw("user_id", Type::Text, "the site's own id of the user"),
     visit("is_entry", Type::Bool, "first row of its visit, whether it is a page or not"),
     visit("is_exit", Type::Bool, "last row of its visit"),
-    visit("entry_path", Type::Text, "page (path and query) of the visit's first page view or search"),
+    visit(
+        "entry_path",
+        Type::Text,
+        "page (path and query) of the visit's first page view or search",
+    ),
     visit("exit_path", Type::Text, "page (path and query) of the visit's last page view or search"),
     visit("visit_hits", Type::Int, "hits of the visit"),
     visit("visit_pageviews", Type::Int, "page views of the visit"),
-    visit("visit_actions", Type::Int, "actions of the visit: page views, downloads, outlinks, events, searches"),
+    visit(
+        "visit_actions",
+        Type::Int,
+        "actions of the visit: page views, downloads, outlinks, events, searches",
+    ),
     visit("visit_duration_s", Type::Int, "0 for one request, else last - first + 1, in seconds"),
     visit("is_bounce", Type::Bool, "the visit has at most one action"),
     visit("visitor_type", Type::Text, "new or returning"),
-    visit("time_on_page_s", Type::Int, "seconds until the visit's next action, at most 1800; null after the last"),
+    visit(
+        "time_on_page_s",
+        Type::Int,
+        "seconds until the visit's next action, at most 1800; null after the last",
+    ),
     raw("engaged_ms", Type::Long, "time that the page was looked at"),
     raw("scroll_percent", Type::Int, "how far the page was scrolled"),
     raw("bot_reason", Type::Text, "why the hit is held to be a bot's; null for people"),
@@ -155,7 +179,11 @@ pub const COLUMNS: &[Column] = &[
     raw("received_at", Type::Time, "when ingest received the hit"),
     raw("fingerprint", Type::Id, "keyed hash of address and browser; raw input of the visit rules"),
     raw("client_id", Type::Id, "the client's own id as sent; raw input of the visit rules"),
-    raw("client_id_forced", Type::Bool, "the client's id must not be bridged; raw input of the visit rules"),
+    raw(
+        "client_id_forced",
+        Type::Bool,
+        "the client's id must not be bridged; raw input of the visit rules",
+    ),
     raw("new_visit", Type::Bool, "the client asked for a new visit; raw input of the visit rules"),
     raw("hit_channel", Type::Text, "channel that this hit's own referrer and campaign give"),
     raw("hit_source", Type::Text, "source that this hit's own referrer and campaign give"),
@@ -200,7 +228,10 @@ pub fn schema_for_reading() -> SchemaRef {
 
 fn build(arrow: fn(Type) -> DataType) -> SchemaRef {
     let fields = COLUMNS.iter().map(|column| {
-        let required = matches!(column.name, "site" | "ts" | "hit_id" | "kind" | "received_at" | "fingerprint");
+        let required = matches!(
+            column.name,
+            "site" | "ts" | "hit_id" | "kind" | "received_at" | "fingerprint"
+        );
         Field::new(column.name, arrow(column.kind), !required)
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))

@@ -60,8 +60,10 @@ impl Environment {
     /// These names and values, and no others.
     #[must_use]
     pub fn of(variables: &[(&str, &str)]) -> Self {
-        let variables: std::collections::HashMap<String, String> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables: std::collections::HashMap<String, String> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Self::new(move |name| variables.get(name).cloned())
     }
 
@@ -137,7 +139,10 @@ mod tests {
     #[test]
     fn errors_name_the_variable_the_value_and_what_is_allowed() {
         let environment = Environment::of(&[("HITLAKE_MERGE_MEMORY_MB", "lots"), ("EMPTY", "")]);
-        let error = environment.parse::<u32>("HITLAKE_MERGE_MEMORY_MB", "a number of MiB").unwrap_err().to_string();
+        let error = environment
+            .parse::<u32>("HITLAKE_MERGE_MEMORY_MB", "a number of MiB")
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             error,
             "HITLAKE_MERGE_MEMORY_MB is \"lots\", which is not allowed: invalid digit found in string; allowed: a number of MiB"

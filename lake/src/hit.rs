@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 pub const RECORD_VERSION: u8 = 1;
 
 /// What a hit is (DESIGN section 5).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A page was shown.
@@ -76,10 +78,7 @@ impl Kind {
     /// pings do not.
     #[must_use]
     pub const fn is_action(self) -> bool {
-        matches!(
-            self,
-            Self::Pageview | Self::Download | Self::Outlink | Self::Event | Self::Search
-        )
+        matches!(self, Self::Pageview | Self::Download | Self::Outlink | Self::Event | Self::Search)
     }
 
     /// Whether it can be a visit's entry or exit page (matomo.md 3.5).
@@ -370,7 +369,9 @@ pub enum DecodeError {
     #[error("record is not a hit: {0}")]
     Unreadable(#[from] serde_json::Error),
     /// A version that this program does not know.
-    #[error("record has version {0}; this program reads version {RECORD_VERSION}: deploy a newer one and replay")]
+    #[error(
+        "record has version {0}; this program reads version {RECORD_VERSION}: deploy a newer one and replay"
+    )]
     Version(u8),
 }
 

@@ -48,8 +48,7 @@ pub fn rejected_object(dt: Date, shard: &str, sequence: &str) -> Path {
 /// The date in a path such as `hot/dt=2026-11-24/x.parquet`.
 #[must_use]
 pub fn date_of(path: &Path) -> Option<Date> {
-    path.parts()
-        .find_map(|part| part.as_ref().strip_prefix("dt=")?.parse().ok())
+    path.parts().find_map(|part| part.as_ref().strip_prefix("dt=")?.parse().ok())
 }
 
 /// Shard and sequence numbers in the name of a hot object.

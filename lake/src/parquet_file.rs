@@ -51,9 +51,8 @@ pub fn write<W: Write + Send>(
     holds: &Holds,
 ) -> Result<W, FileError> {
     // Without the Arrow schema in the footer every reader sees plain text, not dictionaries.
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(holds))
-        .with_skip_arrow_metadata(true);
+    let options =
+        ArrowWriterOptions::new().with_properties(properties(holds)).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(to, schema, options)?;
     for batch in batches {
         writer.write(&batch)?;
@@ -118,7 +117,11 @@ pub fn reader_metadata(metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMeta
     let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;
     let fields = plain.schema().fields().iter().map(|field| {
         let kind = find(field.name()).map(|column| column.kind.arrow_for_reading());
-        Field::new(field.name(), kind.unwrap_or_else(|| field.data_type().clone()), field.is_nullable())
+        Field::new(
+            field.name(),
+            kind.unwrap_or_else(|| field.data_type().clone()),
+            field.is_nullable(),
+        )
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     Ok(ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new().with_schema(schema))?)
@@ -145,7 +148,10 @@ pub fn decode(bytes: &Bytes) -> Result<(Vec<RecordBatch>, Holds), FileError> {
 /// # Errors
 ///
 /// When a column cannot be cast to the type asked for.
-pub fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
+pub fn adapt(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
     let column = |field: &Arc<Field>| -> Result<ArrayRef, arrow::error::ArrowError> {
         match batch.column_by_name(field.name()) {
             Some(array) if array.data_type() == field.data_type() => Ok(Arc::clone(array)),

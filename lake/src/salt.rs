@@ -60,7 +60,8 @@ impl Salts {
             Ok(_) => {}
         }
         let bytes = self.store.get(path).await?.bytes().await?;
-        <[u8; 32]>::try_from(bytes.as_ref()).map_err(|source| Error::Generic { store: "salts", source: Box::new(source) })
+        <[u8; 32]>::try_from(bytes.as_ref())
+            .map_err(|source| Error::Generic { store: "salts", source: Box::new(source) })
     }
 }
 
@@ -69,7 +70,10 @@ fn path(identity: Identity, date: Date) -> Path {
         Identity::Daily | Identity::FirstParty => ("daily", date),
         Identity::Weekly => {
             let monday = i64::from(date.weekday().to_monday_zero_offset());
-            ("weekly", date.checked_sub(jiff::SignedDuration::from_hours(24 * monday)).unwrap_or(date))
+            (
+                "weekly",
+                date.checked_sub(jiff::SignedDuration::from_hours(24 * monday)).unwrap_or(date),
+            )
         }
         Identity::Monthly => ("monthly", date.first_of_month()),
     };

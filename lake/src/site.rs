@@ -186,7 +186,8 @@ impl SiteSettings {
     ///
     /// [`SiteError::Refused`] naming the key, the value and what is allowed.
     pub fn parse(text: &str) -> Result<Self, SiteError> {
-        let settings: Self = serde_json::from_str(text).map_err(|error| SiteError::Refused(with_nearest(&error.to_string())))?;
+        let settings: Self = serde_json::from_str(text)
+            .map_err(|error| SiteError::Refused(with_nearest(&error.to_string())))?;
         settings.check()?;
         Ok(settings)
     }
@@ -197,14 +198,24 @@ impl SiteSettings {
             return refuse(format!("id is {}; it must be 1 to {}", self.id, i32::MAX));
         }
         if TimeZone::get(&self.timezone).is_err() {
-            return refuse(format!("timezone is {:?}; give an IANA zone such as Europe/Berlin", self.timezone));
+            return refuse(format!(
+                "timezone is {:?}; give an IANA zone such as Europe/Berlin",
+                self.timezone
+            ));
         }
         if !matches!(self.country_fallback.as_str(), "none" | "timezone" | "language") {
-            return refuse(format!("country_fallback is {:?}; it must be none, timezone or language", self.country_fallback));
+            return refuse(format!(
+                "country_fallback is {:?}; it must be none, timezone or language",
+                self.country_fallback
+            ));
         }
-        let address = |text: &&String| text.parse::<std::net::IpAddr>().is_err() && text.parse::<ipnet::IpNet>().is_err();
+        let address = |text: &&String| {
+            text.parse::<std::net::IpAddr>().is_err() && text.parse::<ipnet::IpNet>().is_err()
+        };
         if let Some(bad) = self.excluded_ips.iter().find(address) {
-            return refuse(format!("excluded_ips has {bad:?}; give an address or a network such as 192.0.2.0/24"));
+            return refuse(format!(
+                "excluded_ips has {bad:?}; give an address or a network such as 192.0.2.0/24"
+            ));
         }
         Ok(())
     }
@@ -213,9 +224,14 @@ impl SiteSettings {
 /// serde names the unknown key and those allowed; say which is nearest.
 fn with_nearest(error: &str) -> String {
     let mut names = error.split('`').skip(1).step_by(2);
-    let (Some(given), true) = (names.next(), error.starts_with("unknown field")) else { return error.to_owned() };
+    let (Some(given), true) = (names.next(), error.starts_with("unknown field")) else {
+        return error.to_owned();
+    };
     let nearest = names.min_by_key(|name| strsim::damerau_levenshtein(given, name));
-    nearest.map_or_else(|| error.to_owned(), |nearest| format!("unknown key {given}; did you mean {nearest}?"))
+    nearest.map_or_else(
+        || error.to_owned(),
+        |nearest| format!("unknown key {given}; did you mean {nearest}?"),
+    )
 }
 
 /// A site's settings as they are stored: with its zones by the time from which each holds.
@@ -238,7 +254,9 @@ impl Site {
     fn new(stored: Stored) -> Result<Self, SiteError> {
         let settings = SiteSettings::parse(&stored.settings.to_string())?;
         let zone = |(from, name): (i64, String)| Some((from, TimeZone::get(&name).ok()?));
-        let net = |text: &String| text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into));
+        let net = |text: &String| {
+            text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into))
+        };
         let excluded = settings.excluded_ips.iter().filter_map(net).collect();
         Ok(Self { zones: stored.zones.into_iter().filter_map(zone).collect(), excluded, settings })
     }
@@ -280,26 +298,44 @@ fn path(id: i32) -> Path {
 /// # Errors
 ///
 /// When somebody else changed the site at the same time, or the store fails.
-pub async fn put_site(store: &StoreRef, settings: &SiteSettings, now_ms: i64, has_hits: bool) -> Result<(), SiteError> {
+pub async fn put_site(
+    store: &StoreRef,
+    settings: &SiteSettings,
+    now_ms: i64,
+    has_hits: bool,
+) -> Result<(), SiteError> {
     let old = read_json::<Stored>(store.as_ref(), &path(settings.id)).await?;
     let zones = match &old {
         Some(old) if has_hits => {
             let mut zones = old.value.zones.clone();
             if zones.last().is_some_and(|(_, zone)| *zone != settings.timezone) {
-                let last = zones.last().and_then(|(_, zone)| TimeZone::get(zone).ok()).unwrap_or(TimeZone::UTC);
+                let last = zones
+                    .last()
+                    .and_then(|(_, zone)| TimeZone::get(zone).ok())
+                    .unwrap_or(TimeZone::UTC);
                 zones.push((next_midnight(now_ms + 60_000, last), settings.timezone.clone()));
             }
             zones
         }
         _ => vec![(i64::MIN, settings.timezone.clone())],
     };
-    let value = serde_json::to_value(settings).map_err(|error| SiteError::Refused(error.to_string()))?;
-    put_json_if(store.as_ref(), &path(settings.id), &Stored { settings: value, zones }, expected(old.as_ref().map(|old| old.e_tag.clone()))).await?;
+    let value =
+        serde_json::to_value(settings).map_err(|error| SiteError::Refused(error.to_string()))?;
+    put_json_if(
+        store.as_ref(),
+        &path(settings.id),
+        &Stored { settings: value, zones },
+        expected(old.as_ref().map(|old| old.e_tag.clone())),
+    )
+    .await?;
     Ok(())
 }
 
 fn next_midnight(after_ms: i64, zone: TimeZone) -> i64 {
-    let date = jiff::Timestamp::from_millisecond(after_ms).unwrap_or_default().to_zoned_datetime(zone.clone()).date();
+    let date = jiff::Timestamp::from_millisecond(after_ms)
+        .unwrap_or_default()
+        .to_zoned_datetime(zone.clone())
+        .date();
     let next = date.tomorrow().ok().and_then(|next| next.to_zoned_datetime(zone).ok());
     next.map_or(after_ms, |midnight| midnight.timestamp().as_millisecond())
 }
@@ -375,7 +411,10 @@ impl SiteCache {
             Err(SiteError::Unknown(_)) => None,
             Err(error) => return cached.map(|(_, site)| site).ok_or(error),
         };
-        self.sites.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (now_ms, site.clone()));
+        self.sites
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, (now_ms, site.clone()));
         Ok(site)
     }
 
@@ -398,7 +437,12 @@ mod tests {
 
     #[test]
     fn values_are_checked() {
-        for bad in [r#"{"id":0}"#, r#"{"id":1,"timezone":"Mars/Base"}"#, r#"{"id":1,"excluded_ips":["x"]}"#, r#"{"id":1,"identity":"x"}"#] {
+        for bad in [
+            r#"{"id":0}"#,
+            r#"{"id":1,"timezone":"Mars/Base"}"#,
+            r#"{"id":1,"excluded_ips":["x"]}"#,
+            r#"{"id":1,"identity":"x"}"#,
+        ] {
             assert!(SiteSettings::parse(bad).is_err(), "{bad}");
         }
         assert!(SiteSettings::parse(r#"{"id":2147483647}"#).is_ok());

@@ -27,7 +27,9 @@ pub struct Position {
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// The stream did not take these records after all retries; nothing was acknowledged.
-    #[error("stream took {taken} of {total} records after {attempts} attempts: {reason}; send them again")]
+    #[error(
+        "stream took {taken} of {total} records after {attempts} attempts: {reason}; send them again"
+    )]
     Unavailable {
         /// Records that are on the stream all the same.
         taken: usize,

@@ -55,7 +55,13 @@ pub async fn list_tokens(store: &StoreRef) -> Result<Vec<Token>, JsonError> {
 /// # Errors
 ///
 /// When the store fails or somebody else changed the tokens at the same time.
-pub async fn add_token(store: &StoreRef, random: &dyn Random, now_ms: i64, (read, write): (bool, bool), sites: Option<Vec<i32>>) -> Result<String, JsonError> {
+pub async fn add_token(
+    store: &StoreRef,
+    random: &dyn Random,
+    now_ms: i64,
+    (read, write): (bool, bool),
+    sites: Option<Vec<i32>>,
+) -> Result<String, JsonError> {
     let token = format!("{:032x}", random.next_u128());
     let entry = Token { sha256: digest(&token), read, write, sites, created_ms: now_ms };
     change(store, |tokens| tokens.push(entry)).await?;
@@ -72,7 +78,9 @@ pub async fn revoke_token(store: &StoreRef, token: &str) -> Result<usize, JsonEr
     let mut revoked = 0;
     change(store, |tokens| {
         let before = tokens.len();
-        tokens.retain(|entry| entry.sha256 != whole && !(token.len() >= 8 && entry.sha256.starts_with(token)));
+        tokens.retain(|entry| {
+            entry.sha256 != whole && !(token.len() >= 8 && entry.sha256.starts_with(token))
+        });
         revoked = before - tokens.len();
     })
     .await?;
@@ -83,7 +91,9 @@ async fn change(store: &StoreRef, edit: impl FnOnce(&mut Vec<Token>)) -> Result<
     let old = read_json::<Vec<Token>>(store.as_ref(), &path()).await?;
     let (mut tokens, e_tag) = old.map(|old| (old.value, Some(old.e_tag))).unwrap_or_default();
     edit(&mut tokens);
-    put_json_if(store.as_ref(), &path(), &tokens, e_tag.map_or(Expected::Absent, Expected::ETag)).await.map(|_| ())
+    put_json_if(store.as_ref(), &path(), &tokens, e_tag.map_or(Expected::Absent, Expected::ETag))
+        .await
+        .map(|_| ())
 }
 
 /// Tokens of a process, read again after a while.
@@ -125,7 +135,8 @@ impl TokenCache {
         match (list_tokens(&self.store).await, cached) {
             (Ok(tokens), _) => {
                 let tokens = Arc::new(tokens);
-                *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Some((now_ms, Arc::clone(&tokens)));
+                *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((now_ms, Arc::clone(&tokens)));
                 Ok(tokens)
             }
             (Err(_), Some((_, tokens))) => Ok(tokens),

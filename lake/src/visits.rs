@@ -169,10 +169,14 @@ impl State {
         let (visitor, rank) = match hit.client_id {
             Some(id) if hit.is_user => (id, IdRank::User),
             Some(id) => (id, IdRank::Client),
-            None => earlier.map_or((hit.fingerprint, IdRank::Fingerprint), |visit| (visit.visitor, visit.rank)),
+            None => earlier.map_or((hit.fingerprint, IdRank::Fingerprint), |visit| {
+                (visit.visitor, visit.rank)
+            }),
         };
         let mut name = [0_u8; 20];
-        for (to, from) in name.iter_mut().zip(self.site.to_be_bytes().into_iter().chain(hit.hit_id.to_be_bytes())) {
+        for (to, from) in
+            name.iter_mut().zip(self.site.to_be_bytes().into_iter().chain(hit.hit_id.to_be_bytes()))
+        {
             *to = from;
         }
         self.out.visits.push(Visit {
@@ -217,8 +221,11 @@ impl State {
         if hit.kind.is_action() {
             visit.actions += 1;
             visit.pageviews += u32::from(hit.kind == Kind::Pageview);
-            let gap_s = (hit.ts_us.div_euclid(SECOND_US) - visit.last_action_us.div_euclid(SECOND_US)).clamp(0, GAP_US / SECOND_US);
-            let spent = visit.last_action_hit.and_then(|page| self.out.time_on_page_s.get_mut(page));
+            let gap_s = (hit.ts_us.div_euclid(SECOND_US)
+                - visit.last_action_us.div_euclid(SECOND_US))
+            .clamp(0, GAP_US / SECOND_US);
+            let spent =
+                visit.last_action_hit.and_then(|page| self.out.time_on_page_s.get_mut(page));
             if let Some(spent) = spent {
                 *spent = i32::try_from(gap_s).ok();
             }
@@ -310,7 +317,10 @@ mod tests {
         assert!(out.visits[1].returning);
         let out = visits(1, &[pageview(0, 1), from(Source::Campaign(2), pageview(1, 1))]);
         assert_eq!((out.visits.len(), out.visits[0].attribution), (1, 1));
-        let out = visits(1, &[from(Source::Referred, pageview(0, 1)), from(Source::Referred, pageview(1, 1))]);
+        let out = visits(
+            1,
+            &[from(Source::Referred, pageview(0, 1)), from(Source::Referred, pageview(1, 1))],
+        );
         assert_eq!((out.visits.len(), out.visits[0].attribution), (1, 0));
     }
 
@@ -326,7 +336,12 @@ mod tests {
     #[test]
     fn a_visit_ends_after_the_limit_of_actions() {
         let hits: Vec<VisitHit> = (0..=i64::from(MAX_VISIT_ACTIONS))
-            .map(|n| VisitHit { ts_us: n, hit_id: n.unsigned_abs().into(), fingerprint: 1, ..VisitHit::default() })
+            .map(|n| VisitHit {
+                ts_us: n,
+                hit_id: n.unsigned_abs().into(),
+                fingerprint: 1,
+                ..VisitHit::default()
+            })
             .collect();
         let counts: Vec<u32> = visits(1, &hits).visits.iter().map(|visit| visit.actions).collect();
         assert_eq!(counts, [MAX_VISIT_ACTIONS, 1]);

@@ -41,7 +41,11 @@ pub struct Front {
 /// # Errors
 ///
 /// When connections can no longer be accepted.
-pub async fn run(front: Arc<Front>, listener: TcpListener, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+pub async fn run(
+    front: Arc<Front>,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let connections = hyper_util::server::graceful::GracefulShutdown::new();
     loop {
         tokio::select! {
@@ -82,7 +86,12 @@ impl Front {
         let body = match Limited::new(body, MAX_REQUEST_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                return plain(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is above the limit of {MAX_REQUEST_BYTES} bytes; send fewer hits at once\n"));
+                return plain(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    &format!(
+                        "the body is above the limit of {MAX_REQUEST_BYTES} bytes; send fewer hits at once\n"
+                    ),
+                );
             }
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the body ended early\n"),
         };
@@ -92,7 +101,8 @@ impl Front {
         }
         let of_query = path.starts_with("/v1/") || path == "/openapi.json";
         let event = event::from_http(parts, body, peer);
-        let answer = if of_query { self.query.handle(event).await } else { self.ingest.handle(event).await };
+        let answer =
+            if of_query { self.query.handle(event).await } else { self.ingest.handle(event).await };
         event::to_http(answer)
     }
 }
@@ -101,6 +111,9 @@ impl Front {
 pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
     *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }

@@ -86,7 +86,8 @@ pub struct Internal {
 impl Internal {
     pub(crate) async fn answer(&self, parts: &Parts, body: Bytes) -> Response<Full<Bytes>> {
         use subtle::ConstantTimeEq as _;
-        let given = parts.headers.get(SECRET_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let given =
+            parts.headers.get(SECRET_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
         if !bool::from(given.ct_eq(self.secret.as_bytes())) {
             return plain(StatusCode::NOT_FOUND, "not found\n");
         }
@@ -100,7 +101,8 @@ impl Internal {
         match path {
             "/internal/put" => {
                 let positions = self.pipeline.stream.put(decode_records(body)?).await?;
-                let named: Vec<_> = positions.into_iter().map(|at| (at.shard, at.sequence)).collect();
+                let named: Vec<_> =
+                    positions.into_iter().map(|at| (at.shard, at.sequence)).collect();
                 Ok(serde_json::to_vec(&named)?)
             }
             "/internal/drain" => {

@@ -45,10 +45,7 @@ impl DataLock {
     /// [`LockError::Held`] when another process (or another lock in this one) holds it.
     pub fn try_acquire(data_dir: &Path) -> Result<Self, LockError> {
         let path = data_dir.join("lock");
-        let failed = |source| LockError::Io {
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| LockError::Io { path: path.clone(), source };
         std::fs::create_dir_all(data_dir).map_err(failed)?;
         let mut file = OpenOptions::new()
             .create(true)

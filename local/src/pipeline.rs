@@ -27,7 +27,12 @@ impl Pipeline {
     /// # Errors
     ///
     /// When the checkpoints cannot be read.
-    pub async fn open(stream: Arc<EmbeddedStream>, append: Append, parked: PathBuf, chance: PollerChance) -> anyhow::Result<Self> {
+    pub async fn open(
+        stream: Arc<EmbeddedStream>,
+        append: Append,
+        parked: PathBuf,
+        chance: PollerChance,
+    ) -> anyhow::Result<Self> {
         let parts = PollerParts {
             handler: Arc::new(append),
             park: Arc::new(ParkFolder(parked)),
@@ -82,7 +87,13 @@ struct ParkFolder(PathBuf);
 
 #[async_trait::async_trait]
 impl Park for ParkFolder {
-    async fn park(&self, shard: &str, first: &str, last: &str, event: &KinesisEvent) -> anyhow::Result<()> {
+    async fn park(
+        &self,
+        shard: &str,
+        first: &str,
+        last: &str,
+        event: &KinesisEvent,
+    ) -> anyhow::Result<()> {
         let name = format!("{shard}-{first}-{last}.json");
         tracing::error!(shard, "batch parked as {name}");
         std::fs::create_dir_all(&self.0)?;

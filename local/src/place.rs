@@ -60,7 +60,9 @@ impl Place {
     /// When a value is wrong or the store cannot be opened.
     pub async fn open(args: &PlaceArgs) -> anyhow::Result<Self> {
         let aws = Aws::new(&Environment::process());
-        let usage = |name: &str, error: &dyn std::fmt::Display| anyhow::Error::from(Usage(format!("{name}: {error}")));
+        let usage = |name: &str, error: &dyn std::fmt::Display| {
+            anyhow::Error::from(Usage(format!("{name}: {error}")))
+        };
         let url = match &args.store {
             Some(text) => text.parse::<StoreUrl>().map_err(|error| usage("--store", &error))?,
             None => StoreUrl::Folder(args.data.join("store")),
@@ -69,15 +71,29 @@ impl Place {
         let kinesis = match &args.stream {
             None => None,
             Some(text) => {
-                let StreamUrl::Kinesis { name } = text.parse().map_err(|error| usage("--stream", &error))?;
+                let StreamUrl::Kinesis { name } =
+                    text.parse().map_err(|error| usage("--stream", &error))?;
                 let client = aws_sdk_kinesis::Client::new(aws.config().await);
-                let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream { client, name, random: Arc::clone(&random) });
+                let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream {
+                    client,
+                    name,
+                    random: Arc::clone(&random),
+                });
                 Some(stream)
             }
         };
-        let store = lake::store::open(&url, &aws).await.with_context(|| format!("opening the store {url}"))?;
+        let store = lake::store::open(&url, &aws)
+            .await
+            .with_context(|| format!("opening the store {url}"))?;
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
-        Ok(Self { data: args.data.clone(), store, clock: Arc::new(SystemClock), random, kinesis, ttl_ms })
+        Ok(Self {
+            data: args.data.clone(),
+            store,
+            clock: Arc::new(SystemClock),
+            random,
+            kinesis,
+            ttl_ms,
+        })
     }
 
     /// The ingest handler over a stream.
@@ -97,13 +113,22 @@ impl Place {
     /// The query handler.
     #[must_use]
     pub fn query(&self) -> query::handler::Query {
-        query::handler::Query { store: Arc::clone(&self.store), sites: self.sites(), tokens: self.tokens(), clock: Arc::clone(&self.clock) }
+        query::handler::Query {
+            store: Arc::clone(&self.store),
+            sites: self.sites(),
+            tokens: self.tokens(),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// The merge.
     #[must_use]
     pub fn merge(&self) -> Merge {
-        Merge { store: Arc::clone(&self.store), clock: Arc::clone(&self.clock), scratch: std::env::temp_dir() }
+        Merge {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            scratch: std::env::temp_dir(),
+        }
     }
 
     fn sites(&self) -> SiteCache {
@@ -121,7 +146,8 @@ impl Place {
     /// When the stream's files cannot be used.
     pub async fn pipeline(&self) -> anyhow::Result<Arc<Pipeline>> {
         let stream = Arc::new(EmbeddedStream::open(&self.data, Arc::clone(&self.clock))?);
-        let append = Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) };
+        let append =
+            Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) };
         let chance = (Arc::clone(&self.clock), Arc::clone(&self.random));
         Ok(Arc::new(Pipeline::open(stream, append, self.data.join("parked"), chance).await?))
     }
@@ -138,7 +164,8 @@ impl Place {
         match DataLock::try_acquire(&self.data) {
             Ok(lock) => Ok(Entry::Own(self.pipeline().await?, lock)),
             Err(LockError::Held { .. }) => {
-                let contact = Contact::read(&self.data)?.context("a serve holds the data folder and is not ready yet; try again")?;
+                let contact = Contact::read(&self.data)?
+                    .context("a serve holds the data folder and is not ready yet; try again")?;
                 Ok(Entry::Running(Arc::new(RemoteStream::connect(contact).await?)))
             }
             Err(error) => Err(error.into()),

@@ -12,10 +12,25 @@ const DEFINITIONS: &str = "1";
 
 /// The answer's body.
 #[must_use]
-pub fn json_body(site: i32, timezone: &str, question: &Question, counted: &Counted, now_ms: i64, today: jiff::civil::Date) -> Value {
+pub fn json_body(
+    site: i32,
+    timezone: &str,
+    question: &Question,
+    counted: &Counted,
+    now_ms: i64,
+    today: jiff::civil::Date,
+) -> Value {
     let rows = ordered(question, counted);
-    let shown: Vec<Value> = rows.iter().take(question.limit).map(|(key, counts)| Value::Object(row(question, key, counts))).collect();
-    let complete: Map<String, Value> = counted.merged.iter().map(|(dt, merged)| (dt.to_string(), json!(*merged && *dt < today))).collect();
+    let shown: Vec<Value> = rows
+        .iter()
+        .take(question.limit)
+        .map(|(key, counts)| Value::Object(row(question, key, counts)))
+        .collect();
+    let complete: Map<String, Value> = counted
+        .merged
+        .iter()
+        .map(|(dt, merged)| (dt.to_string(), json!(*merged && *dt < today)))
+        .collect();
     let as_of = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
     let window = if question.from == question.to { "exact" } else { "per_day" };
     json!({
@@ -49,8 +64,16 @@ fn cell(value: Option<&Value>) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => {
             // A spreadsheet takes a cell that begins so for a formula.
-            let defused = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.clone() };
-            if defused.contains([',', '"', '\r', '\n']) { format!("\"{}\"", defused.replace('"', "\"\"")) } else { defused }
+            let defused = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+                format!("'{text}")
+            } else {
+                text.clone()
+            };
+            if defused.contains([',', '"', '\r', '\n']) {
+                format!("\"{}\"", defused.replace('"', "\"\""))
+            } else {
+                defused
+            }
         }
         Some(other) => other.to_string(),
     }
@@ -59,7 +82,8 @@ fn cell(value: Option<&Value>) -> String {
 /// A refusal's body.
 #[must_use]
 pub fn problem(status: i64, title: &str, detail: &str, refused: Option<&Refused>) -> Value {
-    let mut body = json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+    let mut body =
+        json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
     if let (Some(refused), Some(body)) = (refused, body.as_object_mut()) {
         body.insert("parameter".to_owned(), json!(refused.parameter));
         body.insert("value".to_owned(), json!(refused.value));
@@ -87,7 +111,8 @@ fn metrics(question: &Question, counts: &Counts) -> Map<String, Value> {
 
 fn metric(name: &str, counts: &Counts) -> Value {
     let of = |name: &str| counts.sums.get(name).copied().unwrap_or_default();
-    let rate = |part: &str| if of("visits") > 0.0 { json!(of(part) / of("visits")) } else { Value::Null };
+    let rate =
+        |part: &str| if of("visits") > 0.0 { json!(of(part) / of("visits")) } else { Value::Null };
     match name {
         "visitors" => json!(counts.visitors.len()),
         "bounce_rate" => rate("bounces"),
@@ -102,7 +127,9 @@ fn metric(name: &str, counts: &Counts) -> Value {
 fn ordered<'a>(question: &Question, counted: &'a Counted) -> Vec<(&'a Key, &'a Counts)> {
     let mut rows: Vec<_> = counted.rows.iter().collect();
     let number = |counts: &Counts, name: &str| metric(name, counts).as_f64();
-    let of_value = |left: &Key, right: &Key| left.1.is_none().cmp(&right.1.is_none()).then_with(|| left.1.cmp(&right.1));
+    let of_value = |left: &Key, right: &Key| {
+        left.1.is_none().cmp(&right.1.is_none()).then_with(|| left.1.cmp(&right.1))
+    };
     let first = question.metrics.first().copied().unwrap_or("pageviews");
     rows.sort_by(|(left_key, left), (right_key, right)| {
         let asked = match &question.order {
@@ -110,14 +137,20 @@ fn ordered<'a>(question: &Question, counted: &'a Counted) -> Vec<(&'a Key, &'a C
             Some((name, descending)) => {
                 let ordering = match name.as_str() {
                     "time" => left_key.0.cmp(&right_key.0),
-                    name if question.metrics.contains(&name) => number(left, name).partial_cmp(&number(right, name)).unwrap_or(Ordering::Equal),
+                    name if question.metrics.contains(&name) => number(left, name)
+                        .partial_cmp(&number(right, name))
+                        .unwrap_or(Ordering::Equal),
                     _ => of_value(left_key, right_key),
                 };
                 if *descending { ordering.reverse() } else { ordering }
             }
         };
-        let by_first = || number(right, first).partial_cmp(&number(left, first)).unwrap_or(Ordering::Equal);
-        asked.then_with(|| left_key.0.cmp(&right_key.0)).then_with(by_first).then_with(|| of_value(left_key, right_key))
+        let by_first =
+            || number(right, first).partial_cmp(&number(left, first)).unwrap_or(Ordering::Equal);
+        asked
+            .then_with(|| left_key.0.cmp(&right_key.0))
+            .then_with(by_first)
+            .then_with(|| of_value(left_key, right_key))
     });
     rows
 }

@@ -42,7 +42,11 @@ impl Query {
         if path == "/v1/health" {
             return respond(200, "application/json", json!({"status": "ok"}).to_string());
         }
-        let bearer = event.headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+        let bearer = event
+            .headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "));
         let token = match bearer {
             None => return refuse(401, "No token", "send the header Authorization: Bearer TOKEN"),
             Some(token) => match self.tokens.find(token).await {
@@ -50,7 +54,9 @@ impl Query {
                 Err(error) => return self.failed(&error),
             },
         };
-        let Some(token) = token else { return refuse(401, "Unknown token", "this token is not known or was revoked") };
+        let Some(token) = token else {
+            return refuse(401, "Unknown token", "this token is not known or was revoked");
+        };
         match site_of(&path) {
             // The same answer whether there is such a site or not.
             Some(site) if token.read && token.covers(site) => self.metrics(site, &event).await,
@@ -60,7 +66,10 @@ impl Query {
     }
 
     /// Answers without asking for a token: for whoever owns the store.
-    pub async fn answer_as_owner(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+    pub async fn answer_as_owner(
+        &self,
+        event: ApiGatewayV2httpRequest,
+    ) -> ApiGatewayV2httpResponse {
         match site_of(event.raw_path.as_deref().unwrap_or_default()) {
             Some(site) => self.metrics(site, &event).await,
             None => refuse(404, "Not found", "ask /v1/sites/{site}/metrics"),
@@ -75,15 +84,26 @@ impl Query {
         };
         let now_ms = self.clock.now_ms();
         let today = site.local_date(now_ms);
-        let question = match Question::parse(event.raw_query_string.as_deref().unwrap_or_default(), today) {
-            Ok(question) => question,
-            Err(refused) => return respond(400, "application/problem+json", problem(400, "The question is refused", &refused.detail, Some(&refused)).to_string()),
-        };
+        let question =
+            match Question::parse(event.raw_query_string.as_deref().unwrap_or_default(), today) {
+                Ok(question) => question,
+                Err(refused) => {
+                    return respond(
+                        400,
+                        "application/problem+json",
+                        problem(400, "The question is refused", &refused.detail, Some(&refused))
+                            .to_string(),
+                    );
+                }
+            };
         let zone = site.zone_at(now_ms);
         match scan(&self.store, id, &zone, &site.settings.sections, &question).await {
-            Ok(counted) if question.format == "csv" => respond(200, "text/csv; charset=utf-8", csv_body(&question, &counted)),
+            Ok(counted) if question.format == "csv" => {
+                respond(200, "text/csv; charset=utf-8", csv_body(&question, &counted))
+            }
             Ok(counted) => {
-                let body = json_body(id, &site.settings.timezone, &question, &counted, now_ms, today);
+                let body =
+                    json_body(id, &site.settings.timezone, &question, &counted, now_ms, today);
                 respond(200, "application/json", body.to_string())
             }
             Err(error) => {

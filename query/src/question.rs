@@ -6,20 +6,48 @@ use percent_encoding::percent_decode_str;
 
 /// Metrics that are answered.
 pub const METRICS: [&str; 20] = [
-    "hits", "pageviews", "unique_pageviews", "downloads", "unique_downloads", "outlinks", "unique_outlinks", "events",
-    "searches", "conversions", "visits", "visitors", "actions", "bounces", "bounce_rate", "visit_duration",
-    "avg_visit_duration", "actions_per_visit", "entries", "exits",
+    "hits",
+    "pageviews",
+    "unique_pageviews",
+    "downloads",
+    "unique_downloads",
+    "outlinks",
+    "unique_outlinks",
+    "events",
+    "searches",
+    "conversions",
+    "visits",
+    "visitors",
+    "actions",
+    "bounces",
+    "bounce_rate",
+    "visit_duration",
+    "avg_visit_duration",
+    "actions_per_visit",
+    "entries",
+    "exits",
 ];
 /// Dimensions that are answered, with the column that holds each.
 pub const DIMENSIONS: [(&str, &str); 13] = [
-    ("page", "path"), ("download", "target"), ("outlink", "target"), ("entry_page", "entry_path"), ("exit_page", "exit_path"),
-    ("title", "title"), ("channel", "channel"), ("source", "source"), ("referrer", "referrer_host"), ("country", "country"),
-    ("device", "device"), ("browser", "browser"), ("os", "os"),
+    ("page", "path"),
+    ("download", "target"),
+    ("outlink", "target"),
+    ("entry_page", "entry_path"),
+    ("exit_page", "exit_path"),
+    ("title", "title"),
+    ("channel", "channel"),
+    ("source", "source"),
+    ("referrer", "referrer_host"),
+    ("country", "country"),
+    ("device", "device"),
+    ("browser", "browser"),
+    ("os", "os"),
 ];
 const INTERVALS: [&str; 6] = ["none", "hour", "day", "week", "month", "year"];
 const BOTS: [&str; 3] = ["exclude", "include", "only"];
 const FORMATS: [&str; 2] = ["json", "csv"];
-const PARAMETERS: [&str; 10] = ["metrics", "from", "to", "interval", "by", "section", "limit", "order", "bots", "format"];
+const PARAMETERS: [&str; 10] =
+    ["metrics", "from", "to", "interval", "by", "section", "limit", "order", "bots", "format"];
 
 /// A question that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +98,28 @@ impl Question {
     /// [`Refused`] naming the parameter, its value and what is allowed.
     pub fn parse(query: &str, today: Date) -> Result<Self, Refused> {
         let pairs = pairs(query);
-        if let Some((name, value)) = pairs.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
+        if let Some((name, value)) =
+            pairs.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
+        {
             return Err(unknown("parameter", name, value, &PARAMETERS));
         }
-        let of = |name: &str| pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let of = |name: &str| {
+            pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        };
         let to = date("to", of("to"), today)?;
-        let from = date("from", of("from"), to.checked_sub(jiff::SignedDuration::from_hours(24 * 29)).unwrap_or(to))?;
+        let from = date(
+            "from",
+            of("from"),
+            to.checked_sub(jiff::SignedDuration::from_hours(24 * 29)).unwrap_or(to),
+        )?;
         let days = from.until(to).map(|span| i64::from(span.get_days())).unwrap_or(i64::MAX);
         if from > to || days >= MAX_DATES {
-            return Err(refused("from", &from.to_string(), &format!("from {from} to {to} must be 1 to {MAX_DATES} dates"), &[]));
+            return Err(refused(
+                "from",
+                &from.to_string(),
+                &format!("from {from} to {to} must be 1 to {MAX_DATES} dates"),
+                &[],
+            ));
         }
         let by = match of("by").filter(|by| !by.is_empty()) {
             None => None,
@@ -91,17 +132,26 @@ impl Question {
         let metrics = of("metrics").unwrap_or("pageviews,visits,visitors");
         let limit = match of("limit") {
             None => DEFAULT_ROW_LIMIT,
-            Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| refused("limit", text, "limit must be a whole number above 0", &[]))?,
+            Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
+                refused("limit", text, "limit must be a whole number above 0", &[])
+            })?,
         };
         let question = Self {
-            metrics: metrics.split(',').map(|name| one_of("metrics", name.trim(), &METRICS)).collect::<Result<_, _>>()?,
+            metrics: metrics
+                .split(',')
+                .map(|name| one_of("metrics", name.trim(), &METRICS))
+                .collect::<Result<_, _>>()?,
             from,
             to,
             interval: one_of("interval", of("interval").unwrap_or("none"), &INTERVALS)?,
             by,
             section: of("section").filter(|section| !section.is_empty()).map(str::to_owned),
             limit,
-            order: of("order").map(|order| order.strip_prefix('-').map_or((order.to_owned(), false), |name| (name.to_owned(), true))),
+            order: of("order").map(|order| {
+                order
+                    .strip_prefix('-')
+                    .map_or((order.to_owned(), false), |name| (name.to_owned(), true))
+            }),
             bots: one_of("bots", of("bots").unwrap_or("exclude"), &BOTS)?,
             format: one_of("format", of("format").unwrap_or("json"), &FORMATS)?,
         };
@@ -114,14 +164,20 @@ impl Question {
         let mut allowed = self.metrics.clone();
         allowed.push("time");
         allowed.extend(self.by.map(|(name, _)| name));
-        if allowed.contains(&name.as_str()) { Ok(()) } else { Err(unknown("order", name, name, &allowed)) }
+        if allowed.contains(&name.as_str()) {
+            Ok(())
+        } else {
+            Err(unknown("order", name, name, &allowed))
+        }
     }
 
     /// The dates, first to last.
     #[must_use]
     pub fn dates(&self) -> Vec<Date> {
         let mut dates = vec![self.from];
-        while let Some(next) = dates.last().and_then(|date| date.tomorrow().ok()).filter(|next| *next <= self.to) {
+        while let Some(next) =
+            dates.last().and_then(|date| date.tomorrow().ok()).filter(|next| *next <= self.to)
+        {
             dates.push(next);
         }
         dates
@@ -129,17 +185,31 @@ impl Question {
 }
 
 fn pairs(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let split = |pair: &str| pair.split_once('=').map_or_else(|| (decode(pair), String::new()), |(name, value)| (decode(name), decode(value)));
+    let decode =
+        |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let split = |pair: &str| {
+        pair.split_once('=').map_or_else(
+            || (decode(pair), String::new()),
+            |(name, value)| (decode(name), decode(value)),
+        )
+    };
     query.split('&').filter(|pair| !pair.is_empty()).map(split).collect()
 }
 
 fn date(name: &str, text: Option<&str>, default: Date) -> Result<Date, Refused> {
-    text.map_or(Ok(default), |text| text.parse().map_err(|_| refused(name, text, &format!("{name} must be a date such as 2026-11-24"), &[])))
+    text.map_or(Ok(default), |text| {
+        text.parse().map_err(|_| {
+            refused(name, text, &format!("{name} must be a date such as 2026-11-24"), &[])
+        })
+    })
 }
 
 fn one_of(parameter: &str, name: &str, allowed: &[&'static str]) -> Result<&'static str, Refused> {
-    allowed.iter().copied().find(|known| *known == name).ok_or_else(|| unknown(parameter, name, name, allowed))
+    allowed
+        .iter()
+        .copied()
+        .find(|known| *known == name)
+        .ok_or_else(|| unknown(parameter, name, name, allowed))
 }
 
 fn unknown(parameter: &str, name: &str, value: &str, allowed: &[&str]) -> Refused {
@@ -152,7 +222,13 @@ fn unknown(parameter: &str, name: &str, value: &str, allowed: &[&str]) -> Refuse
 
 fn refused(parameter: &str, value: &str, detail: &str, allowed: &[&str]) -> Refused {
     let allowed = allowed.iter().map(|name| (*name).to_owned()).collect();
-    Refused { parameter: parameter.to_owned(), value: value.to_owned(), detail: detail.to_owned(), allowed, suggestion: None }
+    Refused {
+        parameter: parameter.to_owned(),
+        value: value.to_owned(),
+        detail: detail.to_owned(),
+        allowed,
+        suggestion: None,
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +239,10 @@ mod tests {
     fn a_typo_is_refused_with_the_nearest_right_name() {
         let today = jiff::civil::date(2026, 11, 24);
         let refused = Question::parse("metrics=pageveiws", today).unwrap_err();
-        assert_eq!((refused.parameter.as_str(), refused.suggestion.as_deref()), ("metrics", Some("pageviews")));
+        assert_eq!(
+            (refused.parameter.as_str(), refused.suggestion.as_deref()),
+            ("metrics", Some("pageviews"))
+        );
         assert_eq!(Question::parse("form=2026-01-01", today).unwrap_err().parameter, "form");
         assert!(Question::parse("from=2026-11-25&to=2026-11-24", today).is_err());
     }
@@ -171,6 +250,9 @@ mod tests {
     #[test]
     fn without_dates_the_last_thirty_are_asked() {
         let question = Question::parse("", jiff::civil::date(2026, 11, 24)).unwrap();
-        assert_eq!((question.dates().len(), question.from.to_string().as_str()), (30, "2026-10-26"));
+        assert_eq!(
+            (question.dates().len(), question.from.to_string().as_str()),
+            (30, "2026-10-26")
+        );
     }
 }

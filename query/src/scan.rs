@@ -41,7 +41,13 @@ pub struct Counted {
 /// # Errors
 ///
 /// When an object cannot be read.
-pub async fn scan(store: &StoreRef, site: i32, zone: &TimeZone, sections: &[Section], question: &Question) -> anyhow::Result<Counted> {
+pub async fn scan(
+    store: &StoreRef,
+    site: i32,
+    zone: &TimeZone,
+    sections: &[Section],
+    question: &Question,
+) -> anyhow::Result<Counted> {
     let mut counted = Counted::default();
     let filter = count::Filter::new(site, zone.clone(), sections, question);
     for dt in question.dates() {

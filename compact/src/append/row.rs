@@ -56,7 +56,9 @@ fn array(column: &Column, rows: &[Row]) -> ArrayRef {
         Cell::Int(get) => Arc::new(rows.iter().map(get).collect::<Int32Array>()),
         Cell::Long(get) => Arc::new(rows.iter().map(get).collect::<Int64Array>()),
         Cell::Double(get) => Arc::new(rows.iter().map(get).collect::<Float64Array>()),
-        Cell::Bool(get) => Arc::new(rows.iter().map(|row| Some(get(row))).collect::<BooleanArray>()),
+        Cell::Bool(get) => {
+            Arc::new(rows.iter().map(|row| Some(get(row))).collect::<BooleanArray>())
+        }
         Cell::Time(get) => {
             let times = rows.iter().map(|row| Some(get(row).saturating_mul(1_000)));
             Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))

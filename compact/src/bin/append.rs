@@ -15,7 +15,9 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
-    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment)).await?;
+    let store =
+        lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
+            .await?;
     let append = &Append { store, enricher: Arc::new(Enricher::default()) };
     lambda_runtime::run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {
         Ok::<KinesisEventResponse, Error>(append.handle(event.payload).await?)

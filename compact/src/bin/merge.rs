@@ -13,7 +13,9 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
-    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment)).await?;
+    let store =
+        lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
+            .await?;
     let merge = &Merge { store, clock: Arc::new(SystemClock), scratch: std::env::temp_dir() };
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         Ok::<Answer, Error>(merge.handle(event.payload).await?)

@@ -28,23 +28,56 @@ pub struct Device {
 
 /// Words that only programs have in their names.
 const BOT_WORDS: [&str; 22] = [
-    "bot", "crawl", "spider", "slurp", "curl/", "wget", "python", "java/", "libwww", "httpclient",
-    "go-http", "scrapy", "headless", "phantom", "monitor", "feed", "fetch", "scan", "preview",
-    "validator", "facebookexternalhit", "archiver",
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "curl/",
+    "wget",
+    "python",
+    "java/",
+    "libwww",
+    "httpclient",
+    "go-http",
+    "scrapy",
+    "headless",
+    "phantom",
+    "monitor",
+    "feed",
+    "fetch",
+    "scan",
+    "preview",
+    "validator",
+    "facebookexternalhit",
+    "archiver",
 ];
 
 /// Token before the version, and the browser it tells; the first that is found counts.
 const BROWSERS: [(&str, &str); 12] = [
-    ("Edg/", "Edge"), ("EdgA/", "Edge"), ("Edge/", "Edge"), ("OPR/", "Opera"),
-    ("SamsungBrowser/", "Samsung Internet"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"),
-    ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Opera/", "Opera"), ("MSIE ", "Internet Explorer"),
+    ("Edg/", "Edge"),
+    ("EdgA/", "Edge"),
+    ("Edge/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Opera/", "Opera"),
+    ("MSIE ", "Internet Explorer"),
     ("Version/", "Safari"),
 ];
 
 /// Token, and the system it tells; the first that is found counts.
 const SYSTEMS: [(&str, &str); 8] = [
-    ("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS"),
-    ("CrOS", "ChromeOS"), ("Mac OS X", "macOS"), ("Macintosh", "macOS"), ("Linux", "Linux"),
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "macOS"),
+    ("Macintosh", "macOS"),
+    ("Linux", "Linux"),
 ];
 
 impl Device {
@@ -55,12 +88,15 @@ impl Device {
             let (_, after) = user_agent.split_once(token)?;
             Some((*name, digits(after)))
         });
-        let os = SYSTEMS.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name);
+        let os =
+            SYSTEMS.iter().find(|(token, _)| user_agent.contains(token)).map(|(_, name)| *name);
         Self {
             device: Some(form(&lower, os, bot).to_owned()),
             os: os.map(str::to_owned),
             browser: browser.map(|(name, _)| name.to_owned()),
-            browser_version: browser.map(|(_, version)| version.to_owned()).filter(|version| !version.is_empty()),
+            browser_version: browser
+                .map(|(_, version)| version.to_owned())
+                .filter(|version| !version.is_empty()),
             bot_reason: bot.then(|| "user_agent".to_owned()),
             user_agent: Some(stored(user_agent)),
             ..Self::default()
@@ -116,16 +152,27 @@ mod tests {
 
     #[test]
     fn a_desktop_browser_is_known() {
-        let device = Device::of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.6099.130 Safari/537.36");
+        let device = Device::of(
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.6099.130 Safari/537.36",
+        );
         assert_eq!(device.device.as_deref(), Some("desktop"));
-        assert_eq!((device.browser.as_deref(), device.browser_version.as_deref()), (Some("Chrome"), Some("120")));
+        assert_eq!(
+            (device.browser.as_deref(), device.browser_version.as_deref()),
+            (Some("Chrome"), Some("120"))
+        );
         assert_eq!(device.bot_reason, None);
-        assert_eq!(device.user_agent.as_deref(), Some("Mozilla/5 (Windows NT 10; Win64; x64) AppleWebKit/537 (KHTML, like Gecko) Chrome/120 Safari/537"));
+        assert_eq!(
+            device.user_agent.as_deref(),
+            Some(
+                "Mozilla/5 (Windows NT 10; Win64; x64) AppleWebKit/537 (KHTML, like Gecko) Chrome/120 Safari/537"
+            )
+        );
     }
 
     #[test]
     fn a_crawler_is_marked() {
-        let device = Device::of("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)");
+        let device =
+            Device::of("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)");
         assert_eq!(device.bot_reason.as_deref(), Some("user_agent"));
     }
 

@@ -22,31 +22,55 @@ pub struct Source {
 
 /// Second-level names of search engines, whatever the country, and their keyword parameter.
 const ENGINES: [(&str, &str, &str); 11] = [
-    ("google", "Google", "q"), ("bing", "Bing", "q"), ("yahoo", "Yahoo!", "p"),
-    ("duckduckgo", "DuckDuckGo", "q"), ("yandex", "Yandex", "text"), ("baidu", "Baidu", "wd"),
-    ("ecosia", "Ecosia", "q"), ("qwant", "Qwant", "q"), ("startpage", "Startpage", "query"),
-    ("seznam", "Seznam", "q"), ("naver", "Naver", "query"),
+    ("google", "Google", "q"),
+    ("bing", "Bing", "q"),
+    ("yahoo", "Yahoo!", "p"),
+    ("duckduckgo", "DuckDuckGo", "q"),
+    ("yandex", "Yandex", "text"),
+    ("baidu", "Baidu", "wd"),
+    ("ecosia", "Ecosia", "q"),
+    ("qwant", "Qwant", "q"),
+    ("startpage", "Startpage", "query"),
+    ("seznam", "Seznam", "q"),
+    ("naver", "Naver", "query"),
 ];
 
 /// Domains of social networks.
 const NETWORKS: [(&str, &str); 16] = [
-    ("facebook.com", "Facebook"), ("instagram.com", "Instagram"), ("twitter.com", "X"), ("x.com", "X"),
-    ("t.co", "X"), ("linkedin.com", "LinkedIn"), ("lnkd.in", "LinkedIn"), ("reddit.com", "Reddit"),
-    ("youtube.com", "YouTube"), ("pinterest.com", "Pinterest"), ("tiktok.com", "TikTok"),
-    ("vk.com", "VKontakte"), ("xing.com", "XING"), ("news.ycombinator.com", "Hacker News"),
-    ("bsky.app", "Bluesky"), ("mastodon.social", "Mastodon"),
+    ("facebook.com", "Facebook"),
+    ("instagram.com", "Instagram"),
+    ("twitter.com", "X"),
+    ("x.com", "X"),
+    ("t.co", "X"),
+    ("linkedin.com", "LinkedIn"),
+    ("lnkd.in", "LinkedIn"),
+    ("reddit.com", "Reddit"),
+    ("youtube.com", "YouTube"),
+    ("pinterest.com", "Pinterest"),
+    ("tiktok.com", "TikTok"),
+    ("vk.com", "VKontakte"),
+    ("xing.com", "XING"),
+    ("news.ycombinator.com", "Hacker News"),
+    ("bsky.app", "Bluesky"),
+    ("mastodon.social", "Mastodon"),
 ];
 
 /// Domains of AI assistants.
 const ASSISTANTS: [(&str, &str); 7] = [
-    ("chatgpt.com", "ChatGPT"), ("chat.openai.com", "ChatGPT"), ("perplexity.ai", "Perplexity"),
-    ("claude.ai", "Claude"), ("gemini.google.com", "Gemini"), ("copilot.microsoft.com", "Copilot"),
+    ("chatgpt.com", "ChatGPT"),
+    ("chat.openai.com", "ChatGPT"),
+    ("perplexity.ai", "Perplexity"),
+    ("claude.ai", "Claude"),
+    ("gemini.google.com", "Gemini"),
+    ("copilot.microsoft.com", "Copilot"),
     ("chat.mistral.ai", "Mistral"),
 ];
 
 /// Domains of web mail.
 const MAILS: [(&str, &str); 4] = [
-    ("mail.google.com", "Gmail"), ("outlook.live.com", "Outlook"), ("mail.yahoo.com", "Yahoo! Mail"),
+    ("mail.google.com", "Gmail"),
+    ("outlook.live.com", "Outlook"),
+    ("mail.yahoo.com", "Yahoo! Mail"),
     ("mail.proton.me", "Proton Mail"),
 ];
 
@@ -74,7 +98,8 @@ impl Source {
             (found.channel, found.source) = ("email", Some(name.to_owned()));
         } else if let Some((name, parameter)) = engine(&host) {
             let paid = hit.click_id.as_deref().is_some_and(|id| id != "fbclid");
-            (found.channel, found.source) = (if paid { "paid_search" } else { "search" }, Some(name.to_owned()));
+            (found.channel, found.source) =
+                (if paid { "paid_search" } else { "search" }, Some(name.to_owned()));
             found.keyword = keyword(query, parameter);
         } else if let Some(name) = of_domain(&host, &NETWORKS) {
             (found.channel, found.source) = ("social", Some(name.to_owned()));
@@ -131,9 +156,11 @@ fn engine(host: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn keyword(query: &str, parameter: &str) -> Option<String> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix(parameter)?.strip_prefix('='))?;
+    let value =
+        query.split('&').find_map(|pair| pair.strip_prefix(parameter)?.strip_prefix('='))?;
     let spaced = value.replace('+', " ");
-    let text = percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().trim().to_lowercase();
+    let text =
+        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().trim().to_lowercase();
     (!text.is_empty()).then_some(text)
 }
 
@@ -150,7 +177,10 @@ mod tests {
     fn hosts_are_matched_by_label() {
         assert_eq!(channel("https://www.google.co.uk/search?q=x").0, "search");
         assert_eq!(channel("https://t.co/abc"), ("social", Some("X".to_owned())));
-        assert_eq!(channel("https://microsoft.com/"), ("website", Some("microsoft.com".to_owned())));
+        assert_eq!(
+            channel("https://microsoft.com/"),
+            ("website", Some("microsoft.com".to_owned()))
+        );
         assert_eq!(channel("https://google.example.com/").0, "website");
         assert_eq!(channel("https://gemini.google.com/app").0, "ai");
         assert_eq!(channel("not a url").0, "direct");
@@ -158,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_keyword_is_decoded_and_lower_cased() {
-        let hit = Hit { referrer: Some("http://www.bing.com/search?q=Red+Sho%C3%A9s".to_owned()), ..Hit::default() };
+        let hit = Hit {
+            referrer: Some("http://www.bing.com/search?q=Red+Sho%C3%A9s".to_owned()),
+            ..Hit::default()
+        };
         assert_eq!(Source::of(&hit).keyword.as_deref(), Some("red shoés"));
     }
 }

@@ -43,7 +43,8 @@ impl Table {
         };
         let etag = got.meta.e_tag.clone();
         let bytes = got.bytes().await.with_context(|| format!("reading {path}"))?;
-        let (batches, holds) = parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?;
+        let (batches, holds) =
+            parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?;
         let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         Ok(Self { batches, holds, etag, rows, bytes: bytes.len() as u64 })
     }
@@ -67,8 +68,11 @@ impl Merge {
             let hot = self.hot_objects(dt).await?;
             let table = Table::open(&self.store, &path).await?;
             self.delete_held(&table, &hot).await?;
-            let waiting: Vec<Path> = hot.iter().map(|object| object.location.clone())
-                .filter(|hot| !table.holds.contains(hot)).collect();
+            let waiting: Vec<Path> = hot
+                .iter()
+                .map(|object| object.location.clone())
+                .filter(|hot| !table.holds.contains(hot))
+                .collect();
             if waiting.is_empty() {
                 return Ok(None);
             }
@@ -84,20 +88,33 @@ impl Merge {
                         duplicates = built.merged.duplicates, attempt, "date {dt} merged");
                     return Ok(Some(Merged { dt, ..built.merged }));
                 }
-                Err(object_store::Error::Precondition { .. } | object_store::Error::AlreadyExists { .. }) => {
+                Err(
+                    object_store::Error::Precondition { .. }
+                    | object_store::Error::AlreadyExists { .. },
+                ) => {
                     tracing::info!(%dt, attempt, "table object of {dt} was replaced meanwhile; beginning again");
                 }
                 Err(error) => return Err(error).with_context(|| format!("replacing {path}")),
             }
         }
-        anyhow::bail!("the table object of {dt} was replaced {MAX_ATTEMPTS} times while it was merged; the next run goes on")
+        anyhow::bail!(
+            "the table object of {dt} was replaced {MAX_ATTEMPTS} times while it was merged; the next run goes on"
+        )
     }
 
     async fn read_hot(&self, waiting: Vec<Path>) -> anyhow::Result<Vec<RecordBatch>> {
         let reads = futures_util::stream::iter(waiting).map(|path| async move {
-            let bytes: Bytes = self.store.get(&path).await.with_context(|| format!("reading {path}"))?
-                .bytes().await.with_context(|| format!("reading {path}"))?;
-            Ok::<_, anyhow::Error>(parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?.0)
+            let bytes: Bytes = self
+                .store
+                .get(&path)
+                .await
+                .with_context(|| format!("reading {path}"))?
+                .bytes()
+                .await
+                .with_context(|| format!("reading {path}"))?;
+            Ok::<_, anyhow::Error>(
+                parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?.0,
+            )
         });
         let read: Vec<Vec<RecordBatch>> = reads.buffered(CONCURRENT_READS).try_collect().await?;
         Ok(read.into_iter().flatten().collect())
@@ -108,7 +125,9 @@ impl Merge {
         let now_ms = self.clock.now_ms();
         let listed: std::collections::HashSet<u128> =
             hot.iter().map(|object| layout::name_hash(&object.location)).collect();
-        let kept = old.0.iter()
+        let kept = old
+            .0
+            .iter()
             .filter(|&(hash, &at)| listed.contains(hash) || now_ms - at < HOT_KEPT_MS)
             .map(|(&hash, &at)| (hash, at));
         let added = waiting.iter().map(|path| (layout::name_hash(path), now_ms));
@@ -120,7 +139,9 @@ impl Merge {
         for object in hot.iter().filter(|object| table.held_long_enough(&object.location, now_ms)) {
             match self.store.delete(&object.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error).with_context(|| format!("deleting {}", object.location)),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("deleting {}", object.location));
+                }
             }
         }
         Ok(())
@@ -140,16 +161,28 @@ struct Built {
 }
 
 /// Assembles and encodes away from the threads that serve requests.
-async fn build(table: Table, fresh: Vec<RecordBatch>, holds: Holds, file: PathBuf) -> anyhow::Result<Built> {
+async fn build(
+    table: Table,
+    fresh: Vec<RecordBatch>,
+    holds: Holds,
+    file: PathBuf,
+) -> anyhow::Result<Built> {
     tokio::task::spawn_blocking(move || {
         let raw = concat_batches(&schema_for_reading(), table.batches.iter().chain(&fresh))?;
         drop((table, fresh));
         let assembled = assemble(&raw)?;
         drop(raw);
-        let to = std::io::BufWriter::new(std::fs::File::create(&file).with_context(|| format!("creating {}", file.display()))?);
+        let to = std::io::BufWriter::new(
+            std::fs::File::create(&file).with_context(|| format!("creating {}", file.display()))?,
+        );
         parquet_file::write(to, assembled.rows.schema(), [assembled.rows.clone()], &holds)?;
         let bytes = std::fs::metadata(&file)?.len();
-        let merged = Merged { dt: Date::default(), rows: assembled.rows.num_rows(), bytes, duplicates: assembled.duplicates };
+        let merged = Merged {
+            dt: Date::default(),
+            rows: assembled.rows.num_rows(),
+            bytes,
+            duplicates: assembled.duplicates,
+        };
         Ok(Built { file, merged })
     })
     .await

@@ -24,9 +24,13 @@ impl Merge {
     async fn is_due(&self, dt: Date) -> anyhow::Result<bool> {
         let hot = self.hot_objects(dt).await?;
         let table = Table::open(&self.store, &layout::table_object(dt, 0)).await?;
-        let waiting: Vec<&ObjectMeta> = hot.iter().filter(|object| !table.holds.contains(&object.location)).collect();
-        let expired = hot.iter().any(|object| table.held_long_enough(&object.location, self.clock.now_ms()));
-        let Some(oldest) = waiting.iter().map(|object| object.last_modified.timestamp_millis()).min() else {
+        let waiting: Vec<&ObjectMeta> =
+            hot.iter().filter(|object| !table.holds.contains(&object.location)).collect();
+        let expired =
+            hot.iter().any(|object| table.held_long_enough(&object.location, self.clock.now_ms()));
+        let Some(oldest) =
+            waiting.iter().map(|object| object.last_modified.timestamp_millis()).min()
+        else {
             return Ok(expired);
         };
         let waited_ms = self.clock.now_ms() - oldest;
@@ -35,6 +39,7 @@ impl Merge {
         }
         // Bytes stand for rows: a hot row is larger than a merged one, so this errs towards early.
         let waiting_bytes: u64 = waiting.iter().map(|object| object.size).sum();
-        Ok(waited_ms >= MERGE_LARGE_AFTER_MS || waiting_bytes.saturating_mul(MERGE_LARGE_SHARE) >= table.bytes)
+        Ok(waited_ms >= MERGE_LARGE_AFTER_MS
+            || waiting_bytes.saturating_mul(MERGE_LARGE_SHARE) >= table.bytes)
     }
 }

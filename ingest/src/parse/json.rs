@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use lake::hit::{Hit, HitId, Kind, Timings};
 use lake::limits::{
-    MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_HITS_PER_BODY, MAX_ID_BYTES, MAX_ITEMS_BYTES, MAX_TEXT_BYTES,
+    MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_HITS_PER_BODY, MAX_ID_BYTES, MAX_ITEMS_BYTES,
+    MAX_TEXT_BYTES,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -106,7 +107,8 @@ struct Order {
 ///
 /// [`BodyError`] when the body as a whole is not one.
 pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| BodyError::NotJson(error.to_string()))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| BodyError::NotJson(error.to_string()))?;
     match value {
         Value::Array(hits) if hits.len() > MAX_HITS_PER_BODY => Err(BodyError::TooMany(hits.len())),
         Value::Array(hits) => Ok(hits.into_iter().map(draft).collect()),
@@ -117,19 +119,47 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
 /// Reads the same names out of a query, nested ones joined by `_`.
 #[must_use]
 pub fn parse_query(pairs: Vec<(String, String)>) -> Result<Draft, Drop> {
-    const GROUPS: [&str; 7] = ["event", "search", "content", "goal", "order", "dimensions", "timings"];
-    const TEXTS: [&str; 21] = ["kind", "id", "url", "referrer", "title", "page_view", "target", "visitor", "user_id", "screen",
-        "language", "timezone", "ip", "user_agent", "country", "category", "action", "name", "term", "piece", "interaction"];
+    const GROUPS: [&str; 7] =
+        ["event", "search", "content", "goal", "order", "dimensions", "timings"];
+    const TEXTS: [&str; 21] = [
+        "kind",
+        "id",
+        "url",
+        "referrer",
+        "title",
+        "page_view",
+        "target",
+        "visitor",
+        "user_id",
+        "screen",
+        "language",
+        "timezone",
+        "ip",
+        "user_agent",
+        "country",
+        "category",
+        "action",
+        "name",
+        "term",
+        "piece",
+        "interaction",
+    ];
     let mut hit = Map::new();
     for (name, text) in pairs {
-        let group = GROUPS.iter().find_map(|group| Some((*group, name.strip_prefix(group)?.strip_prefix('_')?)));
+        let group = GROUPS
+            .iter()
+            .find_map(|group| Some((*group, name.strip_prefix(group)?.strip_prefix('_')?)));
         let (group, key) = group.map_or((None, name.as_str()), |(group, key)| (Some(group), key));
         let is_text = TEXTS.contains(&key) || group == Some("dimensions");
         let value = match serde_json::from_str::<Value>(&text) {
             Ok(value @ (Value::Number(_) | Value::Bool(_))) if !is_text => value,
             _ => Value::String(text),
         };
-        let value = if matches!(key, "consent" | "new_visit") { Value::Bool(value == 1 || value == true) } else { value };
+        let value = if matches!(key, "consent" | "new_visit") {
+            Value::Bool(value == 1 || value == true)
+        } else {
+            value
+        };
         match group {
             Some(group) => {
                 let nested = hit.entry(group).or_insert_with(|| Value::Object(Map::new()));
@@ -173,7 +203,11 @@ fn fields(wire: Wire) -> Result<Hit, Drop> {
     let short = |text: Option<String>| text.and_then(|text| cut(&text, MAX_ID_BYTES));
     let mut dimensions = BTreeMap::new();
     for (number, value) in wire.dimensions {
-        let number = number.parse().ok().filter(|number| (1..=MAX_DIMENSIONS).contains(number)).ok_or(Drop::Invalid)?;
+        let number = number
+            .parse()
+            .ok()
+            .filter(|number| (1..=MAX_DIMENSIONS).contains(number))
+            .ok_or(Drop::Invalid)?;
         dimensions.extend(cut(&value, MAX_DIMENSION_BYTES).map(|value| (number, value)));
     }
     let items = wire.order.items.map(|items| items.to_string());
@@ -219,10 +253,16 @@ mod tests {
 
     #[test]
     fn hits_per_body_are_limited() {
-        let body = |count: usize| serde_json::to_vec(&vec![serde_json::json!({"v":1,"site":1,"kind":"pageview"}); count]).unwrap();
+        let body = |count: usize| {
+            serde_json::to_vec(&vec![serde_json::json!({"v":1,"site":1,"kind":"pageview"}); count])
+                .unwrap()
+        };
         assert!(parse(&body(MAX_HITS_PER_BODY - 1)).is_ok());
         assert!(parse(&body(MAX_HITS_PER_BODY)).is_ok());
-        assert_eq!(parse(&body(MAX_HITS_PER_BODY + 1)).unwrap_err(), BodyError::TooMany(MAX_HITS_PER_BODY + 1));
+        assert_eq!(
+            parse(&body(MAX_HITS_PER_BODY + 1)).unwrap_err(),
+            BodyError::TooMany(MAX_HITS_PER_BODY + 1)
+        );
     }
 
     #[test]
@@ -233,9 +273,18 @@ mod tests {
 
     #[test]
     fn a_query_has_the_same_names() {
-        let pairs = super::super::pairs::parse("v=1&site=1&kind=event&event_category=Video&event_action=5&event_value=2.5&dimensions_3=x&url=http%3A%2F%2Fa.example%2F");
+        let pairs = super::super::pairs::parse(
+            "v=1&site=1&kind=event&event_category=Video&event_action=5&event_value=2.5&dimensions_3=x&url=http%3A%2F%2Fa.example%2F",
+        );
         let draft = parse_query(pairs).unwrap();
-        assert_eq!((draft.hit.event_category.as_deref(), draft.hit.event_action.as_deref(), draft.hit.event_value), (Some("Video"), Some("5"), Some(2.5)));
+        assert_eq!(
+            (
+                draft.hit.event_category.as_deref(),
+                draft.hit.event_action.as_deref(),
+                draft.hit.event_value
+            ),
+            (Some("Video"), Some("5"), Some(2.5))
+        );
         assert_eq!(draft.hit.dimensions.get(&3).map(String::as_str), Some("x"));
     }
 

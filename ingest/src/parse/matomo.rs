@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use lake::hit::{Hit, Kind, Timings};
-use lake::limits::{MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_ID_BYTES, MAX_ITEMS_BYTES, MAX_TEXT_BYTES};
+use lake::limits::{
+    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_ID_BYTES, MAX_ITEMS_BYTES,
+    MAX_TEXT_BYTES,
+};
 use serde_json::Value;
 
 use super::pairs;
@@ -40,12 +43,16 @@ pub struct Bulk {
 /// Reads a bulk body; one that is not JSON holds no request.
 #[must_use]
 pub fn parse_bulk(body: &[u8]) -> Bulk {
-    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(body) else { return Bulk::default() };
-    let requests = body.get("requests").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(body) else {
+        return Bulk::default();
+    };
+    let requests =
+        body.get("requests").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Bulk {
         requests: requests.iter().map(request).collect(),
         token: body.get("token_auth").and_then(Value::as_str).map(str::to_owned),
-        no_body: matches!(body.get("send_image"), Some(Value::Number(zero)) if zero.as_i64() == Some(0)) || body.get("send_image") == Some(&Value::from("0")),
+        no_body: matches!(body.get("send_image"), Some(Value::Number(zero)) if zero.as_i64() == Some(0))
+            || body.get("send_image") == Some(&Value::from("0")),
     }
 }
 
@@ -53,7 +60,8 @@ fn request(value: &Value) -> Vec<(String, String)> {
     match value {
         Value::String(text) => pairs::parse(text.split_once('?').map_or(text, |(_, query)| query)),
         Value::Object(fields) => {
-            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text =
+                |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
         }
         _ => Vec::new(),
@@ -75,7 +83,11 @@ pub fn parse(parameters: Vec<(String, String)>, authenticated: impl Fn(i64) -> b
     if p.integer("rec").unwrap_or_default() == 0 {
         return Parsed::Ignored;
     }
-    if !authenticated(site) && ["cip", "country", "region", "city", "lat", "long"].iter().any(|name| p.text(name).is_some()) {
+    if !authenticated(site)
+        && ["cip", "country", "region", "city", "lat", "long"]
+            .iter()
+            .any(|name| p.text(name).is_some())
+    {
         return Parsed::Refused;
     }
     let Some(hit) = hit(&p) else { return Parsed::Refused };
@@ -83,7 +95,8 @@ pub fn parse(parameters: Vec<(String, String)>, authenticated: impl Fn(i64) -> b
     if cid.is_some_and(|cid| lake::hit::Id64::parse(cid).is_none()) {
         return Parsed::Refused;
     }
-    let id = p.text("_id").and_then(|id| id.get(..16)).filter(|id| lake::hit::Id64::parse(id).is_some());
+    let id =
+        p.text("_id").and_then(|id| id.get(..16)).filter(|id| lake::hit::Id64::parse(id).is_some());
     Parsed::Hit(Box::new(Draft {
         site,
         ts: p.time(),
@@ -92,9 +105,25 @@ pub fn parse(parameters: Vec<(String, String)>, authenticated: impl Fn(i64) -> b
         visitor: cid.or(id).map(str::to_owned),
         ip: p.text("cip").and_then(|ip| ip.parse().ok()),
         user_agent: p.text("ua").map(str::to_owned),
-        features: FEATURES.iter().map(|name| p.text(name).unwrap_or("0")).collect::<Vec<_>>().join(","),
-        hit: Hit { client_id_forced: cid.is_some(), not_a_bot: p.text("bots") == Some("1") && authenticated(site), ..hit },
-        parameters: parameters.iter().filter(|(name, _)| ["utm_", "mtm_", "pk_", "piwik_", "matomo_"].iter().any(|prefix| name.starts_with(prefix))).cloned().collect(),
+        features: FEATURES
+            .iter()
+            .map(|name| p.text(name).unwrap_or("0"))
+            .collect::<Vec<_>>()
+            .join(","),
+        hit: Hit {
+            client_id_forced: cid.is_some(),
+            not_a_bot: p.text("bots") == Some("1") && authenticated(site),
+            ..hit
+        },
+        parameters: parameters
+            .iter()
+            .filter(|(name, _)| {
+                ["utm_", "mtm_", "pk_", "piwik_", "matomo_"]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
+            })
+            .cloned()
+            .collect(),
         matomo: true,
         ..Draft::default()
     }))

@@ -3,7 +3,8 @@
 use lake::clock::Random;
 use lake::hit::HitId;
 use lake::limits::{
-    MAX_CDT_AGE_MS, MAX_CDT_AUTHENTICATED_AGE_MS, MAX_CLOCK_SKEW_MS, MAX_HIT_AGE_MS, MAX_HIT_AHEAD_MS,
+    MAX_CDT_AGE_MS, MAX_CDT_AUTHENTICATED_AGE_MS, MAX_CLOCK_SKEW_MS, MAX_HIT_AGE_MS,
+    MAX_HIT_AHEAD_MS,
 };
 use lake::site::Site;
 
@@ -80,7 +81,9 @@ mod tests {
 
     #[test]
     fn the_window_of_times_holds_at_its_borders() {
-        for (age, kept) in [(MAX_HIT_AGE_MS - 1, true), (MAX_HIT_AGE_MS, true), (MAX_HIT_AGE_MS + 1, false)] {
+        for (age, kept) in
+            [(MAX_HIT_AGE_MS - 1, true), (MAX_HIT_AGE_MS, true), (MAX_HIT_AGE_MS + 1, false)]
+        {
             assert_eq!(ours(NOW - age, NOW, false).is_ok(), kept);
             assert!(ours(NOW - age, NOW, true).is_ok());
         }
@@ -91,7 +94,10 @@ mod tests {
     #[test]
     fn skew_above_thirty_seconds_is_taken_off() {
         assert_eq!(without_skew(5, Some(NOW - MAX_CLOCK_SKEW_MS), NOW), 5);
-        assert_eq!(without_skew(5, Some(NOW - MAX_CLOCK_SKEW_MS - 1), NOW), 5 + MAX_CLOCK_SKEW_MS + 1);
+        assert_eq!(
+            without_skew(5, Some(NOW - MAX_CLOCK_SKEW_MS - 1), NOW),
+            5 + MAX_CLOCK_SKEW_MS + 1
+        );
     }
 
     #[test]

@@ -20,15 +20,25 @@ pub(super) fn excluded(draft: &Draft, request: &Request, site: &Site) -> Result<
     if ip.is_some_and(|ip| site.excludes(ip)) {
         return Err(Drop::Excluded);
     }
-    let user_agent = draft.user_agent.as_deref().or(request.user_agent.as_deref()).unwrap_or_default();
-    if site.settings.excluded_user_agents.iter().any(|part| !part.is_empty() && user_agent.contains(part)) {
+    let user_agent =
+        draft.user_agent.as_deref().or(request.user_agent.as_deref()).unwrap_or_default();
+    if site
+        .settings
+        .excluded_user_agents
+        .iter()
+        .any(|part| !part.is_empty() && user_agent.contains(part))
+    {
         return Err(Drop::Excluded);
     }
     if request.prefetch {
         return Err(Drop::Prefetch);
     }
     let referrer = draft.referrer.as_deref().and_then(super::url::host_of).unwrap_or_default();
-    let below = |host: &String| referrer.strip_suffix(host.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let below = |host: &String| {
+        referrer
+            .strip_suffix(host.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
     if !referrer.is_empty() && site.settings.excluded_referrers.iter().any(below) {
         return Err(Drop::SpamReferrer);
     }

@@ -13,13 +13,17 @@ const LANGUAGE_BYTES: usize = 20;
 pub(super) fn identify(draft: &mut Draft, request: &Request, salt: &[u8; 32]) {
     let authenticated = request.may_write(draft.hit.site);
     let ip = draft.ip.filter(|_| authenticated).or(request.ip);
-    let user_agent = draft.user_agent.take().or_else(|| request.user_agent.clone()).unwrap_or_default();
-    let language = draft.hit.language.as_deref().or(request.language.as_deref()).unwrap_or_default();
+    let user_agent =
+        draft.user_agent.take().or_else(|| request.user_agent.clone()).unwrap_or_default();
+    let language =
+        draft.hit.language.as_deref().or(request.language.as_deref()).unwrap_or_default();
     let mut keyed = Sha256::new();
     keyed.update(salt);
     keyed.update(draft.hit.site.to_be_bytes());
     keyed.update(ip.map_or_else(String::new, |ip| ip.to_string()));
-    for part in [user_agent.as_str(), &cut(language, LANGUAGE_BYTES).unwrap_or_default(), &draft.features] {
+    for part in
+        [user_agent.as_str(), &cut(language, LANGUAGE_BYTES).unwrap_or_default(), &draft.features]
+    {
         keyed.update([0]);
         keyed.update(part);
     }

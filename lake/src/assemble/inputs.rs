@@ -17,8 +17,12 @@ pub(super) struct Inputs {
 impl Inputs {
     pub(super) fn read(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let sites = batch_column(batch, "site")?.as_primitive::<Int32Type>().values().to_vec();
-        let times = batch_column(batch, "ts")?.as_primitive::<TimestampMicrosecondType>().values().to_vec();
-        let received = batch_column(batch, "received_at")?.as_primitive::<TimestampMicrosecondType>().values().to_vec();
+        let times =
+            batch_column(batch, "ts")?.as_primitive::<TimestampMicrosecondType>().values().to_vec();
+        let received = batch_column(batch, "received_at")?
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .to_vec();
         let ids = text_column(batch, "hit_id")?;
         let fingerprints = text_column(batch, "fingerprint")?;
         let clients = text_column(batch, "client_id")?;
@@ -99,7 +103,9 @@ impl Sources {
     fn read(batch: &RecordBatch) -> Result<Self, ArrowError> {
         let hash = |text: &str| xxhash_rust::xxh3::xxh3_64(text.to_lowercase().as_bytes());
         Ok(Self {
-            channels: Codes::read(batch, "hit_channel", |name| !matches!(name, "direct" | "internal"))?,
+            channels: Codes::read(batch, "hit_channel", |name| {
+                !matches!(name, "direct" | "internal")
+            })?,
             campaigns: Codes::read(batch, "hit_campaign", hash)?,
             keywords: Codes::read(batch, "hit_keyword", hash)?,
         })
@@ -124,10 +130,9 @@ fn batch_column(batch: &RecordBatch, name: &str) -> Result<ArrayRef, ArrowError>
 
 fn text_column(batch: &RecordBatch, name: &str) -> Result<StringArray, ArrowError> {
     let column = batch_column(batch, name)?;
-    column
-        .as_string_opt::<i32>()
-        .cloned()
-        .ok_or_else(|| ArrowError::SchemaError(format!("column {name} is {}, not text", column.data_type())))
+    column.as_string_opt::<i32>().cloned().ok_or_else(|| {
+        ArrowError::SchemaError(format!("column {name} is {}, not text", column.data_type()))
+    })
 }
 
 fn required<T>(value: Option<T>, name: &str, row: usize) -> Result<T, ArrowError> {

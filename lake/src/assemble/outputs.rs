@@ -71,7 +71,8 @@ impl Rows {
             self.rows.push(Row {
                 raw,
                 site,
-                visitor: visit.map_or(hit.client_id.unwrap_or(hit.fingerprint), |visit| visit.visitor),
+                visitor: visit
+                    .map_or(hit.client_id.unwrap_or(hit.fingerprint), |visit| visit.visitor),
                 start_us: visit.map_or(hit.ts_us, |visit| visit.start_us),
                 visit_id: visit.map_or(0, |visit| visit.id),
                 ts_us: hit.ts_us,
@@ -105,14 +106,17 @@ impl Rows {
 
     /// `sorted` (the input's rows in the order of the table) with the visit's columns filled;
     /// attributed and entry pages are looked up in `raw`.
-    pub(super) fn fill(&self, raw: &RecordBatch, sorted: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn fill(
+        &self,
+        raw: &RecordBatch,
+        sorted: &RecordBatch,
+    ) -> Result<RecordBatch, ArrowError> {
         let visit_of: UInt32Array = self.rows.iter().map(|row| row.visit).collect();
         let column = |column: &Column| -> Result<ArrayRef, ArrowError> {
             if !column.of_visit {
-                return sorted
-                    .column_by_name(column.name)
-                    .cloned()
-                    .ok_or_else(|| ArrowError::SchemaError(format!("column {} is missing", column.name)));
+                return sorted.column_by_name(column.name).cloned().ok_or_else(|| {
+                    ArrowError::SchemaError(format!("column {} is missing", column.name))
+                });
             }
             match self.of_row(column.name) {
                 Some(array) => Ok(array),
@@ -136,7 +140,9 @@ impl Rows {
             }
             "is_entry" => Arc::new(in_visit(|row| row.is_entry)),
             "is_exit" => Arc::new(in_visit(|row| row.is_exit)),
-            "time_on_page_s" => Arc::new(self.rows.iter().map(|row| row.time_on_page_s).collect::<Int32Array>()),
+            "time_on_page_s" => {
+                Arc::new(self.rows.iter().map(|row| row.time_on_page_s).collect::<Int32Array>())
+            }
             _ => return None,
         })
     }
@@ -147,16 +153,29 @@ impl Rows {
             Arc::new(self.visits.iter().map(|visit| Some(value(visit))).collect::<Int32Array>())
         };
         Ok(match column.name {
-            "visit_id" => Arc::new(self.visits.iter().map(|visit| Some(Id64(visit.id).to_string())).collect::<StringArray>()),
+            "visit_id" => Arc::new(
+                self.visits
+                    .iter()
+                    .map(|visit| Some(Id64(visit.id).to_string()))
+                    .collect::<StringArray>(),
+            ),
             "visit_start" => Arc::new(
-                self.visits.iter().map(|visit| Some(visit.start_us)).collect::<TimestampMicrosecondArray>().with_timezone("UTC"),
+                self.visits
+                    .iter()
+                    .map(|visit| Some(visit.start_us))
+                    .collect::<TimestampMicrosecondArray>()
+                    .with_timezone("UTC"),
             ),
             "visit_hits" => ints(|visit| saturated(visit.hits)),
             "visit_pageviews" => ints(|visit| saturated(visit.pageviews)),
             "visit_actions" => ints(|visit| saturated(visit.actions)),
             "visit_duration_s" => ints(|visit| visit.duration_s),
-            "is_bounce" => Arc::new(self.visits.iter().map(|visit| Some(visit.actions <= 1)).collect::<BooleanArray>()),
-            "visitor_type" => self.texts(column, |visit| Some(if visit.returning { "returning" } else { "new" }.to_owned()))?,
+            "is_bounce" => Arc::new(
+                self.visits.iter().map(|visit| Some(visit.actions <= 1)).collect::<BooleanArray>(),
+            ),
+            "visitor_type" => self.texts(column, |visit| {
+                Some(if visit.returning { "returning" } else { "new" }.to_owned())
+            })?,
             "entry_path" => self.texts(column, |visit| page(raw, visit.entry))?,
             "exit_path" => self.texts(column, |visit| page(raw, visit.exit))?,
             "channel" => self.texts(column, |visit| {
@@ -170,7 +189,11 @@ impl Rows {
         })
     }
 
-    fn texts(&self, column: &Column, value: impl Fn(&Visit) -> Option<String>) -> Result<ArrayRef, ArrowError> {
+    fn texts(
+        &self,
+        column: &Column,
+        value: impl Fn(&Visit) -> Option<String>,
+    ) -> Result<ArrayRef, ArrowError> {
         let texts: StringArray = self.visits.iter().map(value).collect();
         cast(&texts, &column.kind.arrow_for_reading())
     }

@@ -60,7 +60,9 @@ impl Aws {
 /// Attempts get timeouts from each service's client, because a hit on Kinesis and a part of a
 /// large object differ by orders of magnitude.
 async fn load() -> SdkConfig {
-    let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let https = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(https)
         .timeout_config(TimeoutConfig::builder().connect_timeout(AWS_CONNECT_TIMEOUT).build())

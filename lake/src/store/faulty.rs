@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, StoreRef};
@@ -74,7 +74,8 @@ impl FaultyStore {
     /// `inner` with faults at these `rates`, drawn from `seed`.
     #[must_use]
     pub fn new(inner: StoreRef, rates: Rates, seed: u64) -> Self {
-        let (random, active, faults) = (SeededRandom::new(seed), AtomicBool::new(true), AtomicU64::new(0));
+        let (random, active, faults) =
+            (SeededRandom::new(seed), AtomicBool::new(true), AtomicU64::new(0));
         Self { inner, plan: Arc::new(Plan { rates, random, active, faults }) }
     }
 
@@ -118,14 +119,24 @@ impl fmt::Display for FaultyStore {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
         self.meet(|| self.inner.put_file(path, file, expected.clone())).await
     }
 }
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.meet(|| self.inner.put_opts(path, payload.clone(), options.clone())).await
     }
 
@@ -141,7 +152,10 @@ impl ObjectStore for FaultyStore {
         self.meet(|| self.inner.get_opts(path, options.clone())).await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         paths
             .and_then(move |path| {
@@ -158,7 +172,9 @@ impl ObjectStore for FaultyStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.plan.next() {
             Fault::None | Fault::Twice => self.inner.list(prefix),
-            Fault::Failed | Fault::Lost => stream::once(async { Err(broken("the call failed")) }).boxed(),
+            Fault::Failed | Fault::Lost => {
+                stream::once(async { Err(broken("the call failed")) }).boxed()
+            }
         }
     }
 
@@ -188,13 +204,21 @@ mod tests {
         (put, store.head(&path).await.is_ok())
     }
 
-
     #[tokio::test]
     async fn faults_do_what_they_say() {
         let none = Rates { failed: 0, lost: 0, twice: 0 };
-        assert!(matches!(create(Rates { failed: 1000, ..none }).await, (Err(Error::Generic { .. }), false)));
-        assert!(matches!(create(Rates { lost: 1000, ..none }).await, (Err(Error::Generic { .. }), true)));
-        assert!(matches!(create(Rates { twice: 1000, ..none }).await, (Err(Error::AlreadyExists { .. }), true)));
+        assert!(matches!(
+            create(Rates { failed: 1000, ..none }).await,
+            (Err(Error::Generic { .. }), false)
+        ));
+        assert!(matches!(
+            create(Rates { lost: 1000, ..none }).await,
+            (Err(Error::Generic { .. }), true)
+        ));
+        assert!(matches!(
+            create(Rates { twice: 1000, ..none }).await,
+            (Err(Error::AlreadyExists { .. }), true)
+        ));
     }
 
     #[tokio::test]

@@ -105,13 +105,19 @@ impl FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return if text.is_empty() { refuse("the path is empty") } else { Ok(Self::Folder(text.into())) };
+            return if text.is_empty() {
+                refuse("the path is empty")
+            } else {
+                Ok(Self::Folder(text.into()))
+            };
         };
         if scheme != "s3" {
             return refuse(format!("the scheme is {scheme:?}, not \"s3\""));
         }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+        let named = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+        };
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(named) {
             return refuse(format!("{bucket:?} is no name of a bucket"));
         }

@@ -37,18 +37,27 @@ struct Counts {
 ///
 /// When a site is unknown (exit code 2), a file cannot be read, or the stream takes no hits.
 pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
-    let site = lake::site::read_site(&place.store, args.site).await.map_err(|error| Usage(error.to_string()))?;
+    let site = lake::site::read_site(&place.store, args.site)
+        .await
+        .map_err(|error| Usage(error.to_string()))?;
     let entry = place.entry().await?;
     let importer = Importer {
         ingest: place.ingest(entry.stream()),
         host: site.settings.hosts.first().cloned(),
         site: args.site,
-        request: Request { received_ms: place.clock.now_ms(), writes: Some(owner()), ..Request::default() },
+        request: Request {
+            received_ms: place.clock.now_ms(),
+            writes: Some(owner()),
+            ..Request::default()
+        },
     };
     let mut counts = Counts::default();
     let work = async {
         for file in &args.files {
-            importer.file(file, &mut counts).await.with_context(|| format!("importing {}", file.display()))?;
+            importer
+                .file(file, &mut counts)
+                .await
+                .with_context(|| format!("importing {}", file.display()))?;
         }
         entry.drain().await
     };
@@ -123,7 +132,9 @@ impl Importer {
     fn hit(&self, parsed: LogLine, kind: Kind, line: &Line) -> Draft {
         let host = parsed.host.or_else(|| self.host.clone());
         let url = match &host {
-            Some(host) => format!("{}://{host}{}", parsed.scheme.as_deref().unwrap_or("http"), parsed.target),
+            Some(host) => {
+                format!("{}://{host}{}", parsed.scheme.as_deref().unwrap_or("http"), parsed.target)
+            }
             None => parsed.target.clone(),
         };
         let target = (kind == Kind::Download).then(|| url.clone());
@@ -141,7 +152,8 @@ impl Importer {
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {
-        let outcome = self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
+        let outcome =
+            self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
         for (drop, count) in outcome.dropped {
             *counts.dropped.entry(drop.name()).or_default() += count as u64;
         }
@@ -151,7 +163,9 @@ impl Importer {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"),
+        Some(total) => {
+            (ProgressBar::new(total), "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+        }
         None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
     };
     bar.enable_steady_tick(Duration::from_millis(200));

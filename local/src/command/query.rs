@@ -47,7 +47,9 @@ async fn ask(place: &Place, args: &QueryArgs, format: &str) -> anyhow::Result<St
     match answer.status_code {
         200 => Ok(text),
         400..=499 => Err(Usage(problem(&text)).into()),
-        status => anyhow::bail!("the question was answered with status {status}: {}", problem(&text)),
+        status => {
+            anyhow::bail!("the question was answered with status {status}: {}", problem(&text))
+        }
     }
 }
 
@@ -116,7 +118,9 @@ fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.escape_debug().to_string(),
-        Some(Value::Number(number)) if number.is_f64() => format!("{:.4}", number.as_f64().unwrap_or_default()),
+        Some(Value::Number(number)) if number.is_f64() => {
+            format!("{:.4}", number.as_f64().unwrap_or_default())
+        }
         Some(other) => other.to_string(),
     }
 }

@@ -25,8 +25,9 @@ const MERGE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
     let _lock = DataLock::try_acquire(&place.data)?;
     let token = first_start(place).await?;
-    let listener = TcpListener::bind(args.listen).await
-        .with_context(|| format!("listening on {}; choose another address with --listen", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| {
+        format!("listening on {}; choose another address with --listen", args.listen)
+    })?;
     let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
     let pipeline = place.pipeline().await?;
@@ -66,7 +67,9 @@ async fn first_start(place: &Place) -> anyhow::Result<Option<String>> {
     if !list_tokens(&place.store).await?.is_empty() {
         return Ok(None);
     }
-    let token = add_token(&place.store, place.random.as_ref(), place.clock.now_ms(), (true, true), None).await?;
+    let token =
+        add_token(&place.store, place.random.as_ref(), place.clock.now_ms(), (true, true), None)
+            .await?;
     crate::private_file::write(&place.data.join("first-token"), format!("{token}\n").as_bytes())?;
     Ok(Some(token))
 }
@@ -76,10 +79,20 @@ fn greet(place: &Place, address: std::net::SocketAddr, token: Option<&str>) {
     let file = place.data.join("first-token");
     let shown = token.map_or_else(|| format!("$(cat {})", file.display()), str::to_owned);
     println!("hitlake: http://{address}");
-    println!("  tracker   <script defer src=\"http://{address}/tracker.js\" data-site=\"1\"></script>");
+    println!(
+        "  tracker   <script defer src=\"http://{address}/tracker.js\" data-site=\"1\"></script>"
+    );
     println!("  demo page http://{address}/demo");
-    println!("  token     {}", token.map_or_else(|| format!("in {}", file.display()), |token| format!("{token} (kept in {})", file.display())));
-    println!("  metrics   curl -H \"Authorization: Bearer {shown}\" 'http://{address}/v1/sites/1/metrics?metrics=pageviews,visits,visitors&by=page'");
+    println!(
+        "  token     {}",
+        token.map_or_else(
+            || format!("in {}", file.display()),
+            |token| format!("{token} (kept in {})", file.display())
+        )
+    );
+    println!(
+        "  metrics   curl -H \"Authorization: Bearer {shown}\" 'http://{address}/v1/sites/1/metrics?metrics=pageviews,visits,visitors&by=page'"
+    );
 }
 
 async fn merge_now_and_then(merge: compact::merge::Merge, mut stop: watch::Receiver<bool>) {

@@ -16,7 +16,13 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
         println!("hits on the stream: {}", waiting.records);
     }
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["date", "table bytes", "last merge", "hot objects", "hot bytes"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
+        "date",
+        "table bytes",
+        "last merge",
+        "hot objects",
+        "hot bytes",
+    ]);
     for date in place.merge().dates().await? {
         let merged = date.merged_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         table.add_row([

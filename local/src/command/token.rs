@@ -19,7 +19,14 @@ pub async fn run(place: &Place, command: &TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Add { access, sites } => {
             let access = (*access != AccessArg::Write, *access != AccessArg::Read);
-            let token = add_token(&place.store, place.random.as_ref(), place.clock.now_ms(), access, ids(sites)?).await?;
+            let token = add_token(
+                &place.store,
+                place.random.as_ref(),
+                place.clock.now_ms(),
+                access,
+                ids(sites)?,
+            )
+            .await?;
             println!("{token}");
         }
         TokenCommand::List => {
@@ -29,13 +36,19 @@ pub async fn run(place: &Place, command: &TokenCommand) -> anyhow::Result<()> {
                     (false, true) => "write",
                     _ => "read",
                 };
-                let sites = token.sites.map_or_else(|| "all".to_owned(), |sites| sites.iter().map(i32::to_string).collect::<Vec<_>>().join(","));
+                let sites = token.sites.map_or_else(
+                    || "all".to_owned(),
+                    |sites| sites.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
+                );
                 println!("{}\t{access}\t{sites}", token.sha256.get(..SHOWN).unwrap_or_default());
             }
         }
         TokenCommand::Revoke { token } => {
             if revoke_token(&place.store, token).await? == 0 {
-                return Err(Usage("no such token; `hitlake token list` shows those there are".to_owned()).into());
+                return Err(Usage(
+                    "no such token; `hitlake token list` shows those there are".to_owned(),
+                )
+                .into());
             }
         }
     }

@@ -37,7 +37,9 @@ pub(super) fn from_http(parts: Parts, body: Bytes, peer: SocketAddr) -> ApiGatew
 pub(super) fn to_http(answer: ApiGatewayV2httpResponse) -> Response<Full<Bytes>> {
     use aws_lambda_events::encodings::Body;
     let bytes: Bytes = match answer.body {
-        Some(Body::Text(text)) if answer.is_base64_encoded => STANDARD.decode(text).unwrap_or_default().into(),
+        Some(Body::Text(text)) if answer.is_base64_encoded => {
+            STANDARD.decode(text).unwrap_or_default().into()
+        }
         Some(Body::Text(text)) => text.into(),
         Some(Body::Binary(bytes)) => bytes.into(),
         _ => Bytes::new(),

@@ -29,8 +29,11 @@ impl RemoteStream {
         let socket = tokio::net::TcpStream::connect(name)
             .await
             .with_context(|| format!("connecting to the running serve at {name}"))?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
-        tokio::spawn(async move { let _ = connection.await; });
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
         Ok(Self { contact, connection: Mutex::new(sender) })
     }
 
@@ -44,7 +47,11 @@ impl RemoteStream {
         let response = connection.send_request(request).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();
-        anyhow::ensure!(status == StatusCode::OK, "the running serve answered {status}: {}", String::from_utf8_lossy(&bytes));
+        anyhow::ensure!(
+            status == StatusCode::OK,
+            "the running serve answered {status}: {}",
+            String::from_utf8_lossy(&bytes)
+        );
         Ok(bytes)
     }
 
@@ -76,8 +83,16 @@ impl HitStream for RemoteStream {
             Ok::<Vec<(String, String)>, anyhow::Error>(serde_json::from_slice(&answer)?)
         };
         match put.await {
-            Ok(named) => Ok(named.into_iter().map(|(shard, sequence)| Position { shard, sequence }).collect()),
-            Err(error) => Err(StreamError::Unavailable { taken: 0, total, attempts: 1, reason: format!("{error:#}") }),
+            Ok(named) => Ok(named
+                .into_iter()
+                .map(|(shard, sequence)| Position { shard, sequence })
+                .collect()),
+            Err(error) => Err(StreamError::Unavailable {
+                taken: 0,
+                total,
+                attempts: 1,
+                reason: format!("{error:#}"),
+            }),
         }
     }
 }

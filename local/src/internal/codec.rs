@@ -21,7 +21,8 @@ pub(crate) fn decode_records(mut bytes: &[u8]) -> anyhow::Result<Vec<Record>> {
     while !bytes.is_empty() {
         let key_bytes = length(take(&mut bytes, 4)?)?;
         let data_bytes = length(take(&mut bytes, 4)?)?;
-        let key = std::str::from_utf8(take(&mut bytes, key_bytes)?).context("a key is not UTF-8")?;
+        let key =
+            std::str::from_utf8(take(&mut bytes, key_bytes)?).context("a key is not UTF-8")?;
         let data = Bytes::copy_from_slice(take(&mut bytes, data_bytes)?);
         records.push(Record { partition_key: key.to_owned(), data });
     }

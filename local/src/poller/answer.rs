@@ -19,14 +19,9 @@ pub(super) enum Verdict {
 pub(super) fn verdict(answer: &KinesisEventResponse, batch: &[SourceRecord]) -> Verdict {
     let mut verdict = Verdict::Done;
     for failure in &answer.batch_item_failures {
-        let named = failure
-            .item_identifier
-            .as_deref()
-            .filter(|named| !named.is_empty());
+        let named = failure.item_identifier.as_deref().filter(|named| !named.is_empty());
         let found = named.and_then(|named| {
-            batch
-                .binary_search_by(|r| compare_sequences(&r.sequence, named))
-                .ok()
+            batch.binary_search_by(|r| compare_sequences(&r.sequence, named)).ok()
         });
         verdict = match (found, verdict) {
             (None, _) => return Verdict::FailedFrom(0),
@@ -51,10 +46,8 @@ mod tests {
                 data: "".into(),
             })
             .into();
-        let items: Vec<_> = failures
-            .iter()
-            .map(|item| serde_json::json!({"itemIdentifier": item}))
-            .collect();
+        let items: Vec<_> =
+            failures.iter().map(|item| serde_json::json!({"itemIdentifier": item})).collect();
         let answer =
             serde_json::from_value(serde_json::json!({"batchItemFailures": items})).unwrap();
         verdict(&answer, &batch)

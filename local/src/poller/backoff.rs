@@ -35,9 +35,7 @@ impl Backoff {
     /// The pause after one more failure: doubling up to the longest, of which chance takes up to
     /// half, so that shards that failed together do not come back together.
     fn next(&mut self, mapping: &EventSourceMapping, random: &dyn Random) -> Duration {
-        let doubled = mapping
-            .backoff_min_ms
-            .saturating_mul(1 << self.failures.min(32));
+        let doubled = mapping.backoff_min_ms.saturating_mul(1 << self.failures.min(32));
         self.failures = self.failures.saturating_add(1);
         let longest = doubled.min(mapping.backoff_max_ms);
         let mut chance = [0_u8; 8];
@@ -67,19 +65,13 @@ mod tests {
 
     #[test]
     fn pauses_double_within_bounds_and_start_again() {
-        let mapping = EventSourceMapping {
-            backoff_min_ms: 100,
-            backoff_max_ms: 1_500,
-            ..Default::default()
-        };
+        let mapping =
+            EventSourceMapping { backoff_min_ms: 100, backoff_max_ms: 1_500, ..Default::default() };
         let random = SeededRandom::new(1);
         let mut backoff = Backoff::default();
         for longest in [100, 200, 400, 800, 1_500, 1_500] {
             let pause = backoff.next(&mapping, &random).as_millis();
-            assert!(
-                (longest / 2..=longest).contains(&pause),
-                "{pause} of {longest}"
-            );
+            assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest}");
         }
         (0..100).for_each(|_| assert!(backoff.next(&mapping, &random).as_millis() <= 1_500));
         backoff.reset();

@@ -36,10 +36,7 @@ pub(super) struct Delivery<'a> {
 impl Delivery<'_> {
     /// Delivers the batch in order: the chunks that wait are a stack with the earliest on top.
     pub(super) async fn run(mut self) -> Result<(), Stopped> {
-        let mut waiting = vec![Chunk {
-            range: 0..self.records.len(),
-            failures: 0,
-        }];
+        let mut waiting = vec![Chunk { range: 0..self.records.len(), failures: 0 }];
         while let Some(chunk) = waiting.pop() {
             match self.attempt(&chunk).await {
                 Verdict::Done => {
@@ -56,12 +53,8 @@ impl Delivery<'_> {
 
     async fn attempt(&self, chunk: &Chunk) -> Verdict {
         let records = self.slice(&chunk.range);
-        let answer = self
-            .poller
-            .parts
-            .handler
-            .handle(kinesis_event(&self.shard.name, records))
-            .await;
+        let answer =
+            self.poller.parts.handler.handle(kinesis_event(&self.shard.name, records)).await;
         let (verdict, error) = match answer {
             Ok(answer) => (verdict(&answer, records), describe(&answer)),
             Err(error) => (Verdict::FailedFrom(0), format!("{error:#}")),
@@ -85,29 +78,17 @@ impl Delivery<'_> {
         if index > 0 {
             self.backoff.reset();
             self.checkpoint(start + index).await?;
-            waiting.push(Chunk {
-                range: start + index..end,
-                failures: 0,
-            });
+            waiting.push(Chunk { range: start + index..end, failures: 0 });
         } else if self.poller.mapping.bisect && end - start > 1 {
             let middle = start + (end - start).div_ceil(2);
-            waiting.push(Chunk {
-                range: middle..end,
-                failures: 0,
-            });
-            waiting.push(Chunk {
-                range: start..middle,
-                failures: 0,
-            });
+            waiting.push(Chunk { range: middle..end, failures: 0 });
+            waiting.push(Chunk { range: start..middle, failures: 0 });
         } else {
             let failures = chunk.failures.saturating_add(1);
             let given_up = start..start + self.hopeless(start..end, failures);
             if given_up.end < end {
                 let failures = if given_up.is_empty() { failures } else { 0 };
-                waiting.push(Chunk {
-                    range: given_up.end..end,
-                    failures,
-                });
+                waiting.push(Chunk { range: given_up.end..end, failures });
             }
             if !given_up.is_empty() {
                 return self.park(given_up).await;
@@ -119,32 +100,22 @@ impl Delivery<'_> {
     /// How many records from the chunk's first on are not to be tried again.
     fn hopeless(&self, range: Range<usize>, failures: u32) -> usize {
         let mapping = &self.poller.mapping;
-        if mapping
-            .retry_attempts
-            .is_some_and(|attempts| failures > attempts)
-        {
+        if mapping.retry_attempts.is_some_and(|attempts| failures > attempts) {
             return range.len();
         }
         let Some(max_age_ms) = mapping.max_record_age_ms else {
             return 0;
         };
         let oldest_ms = self.poller.parts.clock.now_ms().saturating_sub(max_age_ms);
-        self.slice(&range)
-            .iter()
-            .take_while(|record| record.arrival_ms < oldest_ms)
-            .count()
+        self.slice(&range).iter().take_while(|record| record.arrival_ms < oldest_ms).count()
     }
 
     /// Parks records and moves the checkpoint behind them; tries until it succeeds.
     async fn park(&mut self, range: Range<usize>) -> Result<(), Stopped> {
         let (first, last) = (self.sequence(range.start), self.sequence(range.end - 1));
         let event = kinesis_event(&self.shard.name, self.slice(&range));
-        while let Err(error) = self
-            .poller
-            .parts
-            .park
-            .park(&self.shard.name, first, last, &event)
-            .await
+        while let Err(error) =
+            self.poller.parts.park.park(&self.shard.name, first, last, &event).await
         {
             tracing::error!(shard = %self.shard.name, %first, %last, error = %format_args!("{error:#}"), "could not park records");
             self.pause().await?;
@@ -157,29 +128,18 @@ impl Delivery<'_> {
     /// Everything before the record number `end` of the batch is done with.
     async fn checkpoint(&mut self, end: usize) -> Result<(), Stopped> {
         let sequence = self.sequence(end - 1);
-        while let Err(error) = self
-            .poller
-            .source
-            .set_checkpoint(&self.shard.name, sequence)
-            .await
-        {
+        while let Err(error) = self.poller.source.set_checkpoint(&self.shard.name, sequence).await {
             tracing::error!(shard = %self.shard.name, %sequence, error = %format_args!("{error:#}"), "could not store the checkpoint");
             self.pause().await?;
         }
-        self.shard
-            .checkpoint
-            .send_replace(Some(sequence.to_owned()));
+        self.shard.checkpoint.send_replace(Some(sequence.to_owned()));
         Ok(())
     }
 
     async fn pause(&mut self) -> Result<(), Stopped> {
         let goes_on = self
             .backoff
-            .pause(
-                &self.poller.mapping,
-                &*self.poller.parts.random,
-                &mut self.stop,
-            )
+            .pause(&self.poller.mapping, &*self.poller.parts.random, &mut self.stop)
             .await;
         if goes_on { Ok(()) } else { Err(Stopped) }
     }
@@ -191,15 +151,10 @@ impl<'a> Delivery<'a> {
     }
 
     fn sequence(&self, index: usize) -> &'a str {
-        self.records
-            .get(index)
-            .map_or("", |record| &record.sequence)
+        self.records.get(index).map_or("", |record| &record.sequence)
     }
 }
 
 fn describe(answer: &KinesisEventResponse) -> String {
-    format!(
-        "the handler reported {} failed records",
-        answer.batch_item_failures.len()
-    )
+    format!("the handler reported {} failed records", answer.batch_item_failures.len())
 }

@@ -69,9 +69,7 @@ impl From<StoredRecord> for SourceRecord {
 
 fn number(sequence: Option<&str>) -> anyhow::Result<Option<u64>> {
     let parse = |digits: &str| {
-        digits
-            .parse()
-            .with_context(|| format!("{digits} is no sequence number of this stream"))
+        digits.parse().with_context(|| format!("{digits} is no sequence number of this stream"))
     };
     sequence.map(parse).transpose()
 }

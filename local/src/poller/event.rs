@@ -19,21 +19,15 @@ pub(super) fn payload_bytes(record: &SourceRecord) -> usize {
 /// The event for some records of a shard.
 pub(super) fn kinesis_event(shard: &str, records: &[SourceRecord]) -> KinesisEvent {
     let mut event = KinesisEvent::default();
-    event.records = records
-        .iter()
-        .map(|record| event_record(shard, record))
-        .collect();
+    event.records = records.iter().map(|record| event_record(shard, record)).collect();
     event
 }
 
 fn event_record(shard: &str, record: &SourceRecord) -> KinesisEventRecord {
     let mut kinesis = KinesisRecord::default();
     // The default is the epoch.
-    *kinesis.approximate_arrival_timestamp += Duration::from_millis(
-        u64::try_from(record.arrival_ms)
-            .unwrap_or(0)
-            .min(LATEST_ARRIVAL_MS),
-    );
+    *kinesis.approximate_arrival_timestamp +=
+        Duration::from_millis(u64::try_from(record.arrival_ms).unwrap_or(0).min(LATEST_ARRIVAL_MS));
     kinesis.data.0 = record.data.to_vec();
     kinesis.partition_key.clone_from(&record.partition_key);
     kinesis.sequence_number.clone_from(&record.sequence);

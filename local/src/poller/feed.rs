@@ -26,15 +26,8 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(name: String, checkpoint: Option<String>) -> Self {
-        let feed = Feed {
-            read_up_to: checkpoint.clone(),
-            ..Feed::default()
-        };
-        Self {
-            name,
-            checkpoint: watch::Sender::new(checkpoint),
-            feed: Mutex::new(feed),
-        }
+        let feed = Feed { read_up_to: checkpoint.clone(), ..Feed::default() };
+        Self { name, checkpoint: watch::Sender::new(checkpoint), feed: Mutex::new(feed) }
     }
 
     /// Whether everything up to `sequence` is done with.
@@ -129,10 +122,8 @@ impl Poller {
             return Ok(());
         }
         let after = feed.read_up_to.as_deref();
-        let records = self
-            .source
-            .read(&shard.name, after, missing, self.mapping.max_batch_bytes)
-            .await?;
+        let records =
+            self.source.read(&shard.name, after, missing, self.mapping.max_batch_bytes).await?;
         if let Some(last) = records.last() {
             feed.read_up_to = Some(last.sequence.clone());
         }
@@ -141,9 +132,7 @@ impl Poller {
     }
 
     async fn more_to_read(&self, shard: &Shard, feed: &Feed) -> anyhow::Result<()> {
-        self.source
-            .wait_beyond(&shard.name, feed.read_up_to())
-            .await?;
+        self.source.wait_beyond(&shard.name, feed.read_up_to()).await?;
         tokio::time::sleep(READ_PAUSE).await;
         Ok(())
     }

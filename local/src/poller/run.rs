@@ -75,13 +75,7 @@ impl Poller {
             let checkpoint = source.checkpoint(&name).await?;
             shards.push(Arc::new(Shard::new(name, checkpoint)));
         }
-        Ok(Self {
-            source,
-            parts,
-            mapping,
-            hurry: watch::Sender::new(0),
-            shards,
-        })
+        Ok(Self { source, parts, mapping, hurry: watch::Sender::new(0), shards })
     }
 
     /// Polls until `shutdown` shows true (or its sender is gone); then finishes the batches at
@@ -135,15 +129,10 @@ impl Poller {
     /// When the source has no such shard.
     pub async fn wait_for(&self, positions: &[Position]) -> anyhow::Result<()> {
         for Position { shard, sequence } in positions {
-            let found = self
-                .shards
-                .iter()
-                .find(|candidate| candidate.name == *shard);
+            let found = self.shards.iter().find(|candidate| candidate.name == *shard);
             let found = found.with_context(|| format!("the stream has no shard {shard}"))?;
             let mut checkpoint = found.checkpoint.subscribe();
-            checkpoint
-                .wait_for(|done| is_at_or_beyond(done.as_deref(), sequence))
-                .await?;
+            checkpoint.wait_for(|done| is_at_or_beyond(done.as_deref(), sequence)).await?;
         }
         Ok(())
     }
@@ -163,9 +152,7 @@ impl Poller {
                 Ok(Turn::Delivered | Turn::Idle) => backoff.reset(),
                 Err(error) => {
                     tracing::error!(shard = %shard.name, error = %format_args!("{error:#}"), "the stream cannot be read");
-                    backoff
-                        .pause(&self.mapping, &*self.parts.random, &mut stop)
-                        .await;
+                    backoff.pause(&self.mapping, &*self.parts.random, &mut stop).await;
                 }
             }
         }
@@ -189,9 +176,7 @@ impl Poller {
             }
             feed.read_up_to().map(str::to_owned)
         };
-        self.source
-            .wait_beyond(&shard.name, read_up_to.as_deref())
-            .await
+        self.source.wait_beyond(&shard.name, read_up_to.as_deref()).await
     }
 
     /// Gathers one batch and delivers it.
@@ -201,13 +186,8 @@ impl Poller {
         if records.is_empty() {
             return Ok(Turn::Idle);
         }
-        let delivery = Delivery {
-            poller: self,
-            shard,
-            records: &records,
-            stop,
-            backoff: Backoff::default(),
-        };
+        let delivery =
+            Delivery { poller: self, shard, records: &records, stop, backoff: Backoff::default() };
         if delivery.run().await.is_err() {
             return Ok(Turn::Stopped);
         }

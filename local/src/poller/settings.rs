@@ -46,10 +46,6 @@ impl EventSourceMapping {
     /// too old, because nothing else takes it off the disk.
     #[must_use]
     pub fn local() -> Self {
-        Self {
-            window_ms: 1_000,
-            max_record_age_ms: None,
-            ..Self::default()
-        }
+        Self { window_ms: 1_000, max_record_age_ms: None, ..Self::default() }
     }
 }

@@ -24,11 +24,7 @@ pub(super) struct MemorySource {
 impl MemorySource {
     pub(super) fn new() -> Arc<Self> {
         let (checkpoints, refuse_checkpoints) = (Mutex::default(), Mutex::default());
-        Arc::new(Self {
-            records: watch::Sender::default(),
-            checkpoints,
-            refuse_checkpoints,
-        })
+        Arc::new(Self { records: watch::Sender::default(), checkpoints, refuse_checkpoints })
     }
 
     /// Adds the records that have these numbers, with 30 bytes of data each.
@@ -39,8 +35,7 @@ impl MemorySource {
             partition_key: "k".to_owned(),
             data: vec![b'x'; 30].into(),
         };
-        self.records
-            .send_modify(|records| records.extend(numbers.into_iter().map(record)));
+        self.records.send_modify(|records| records.extend(numbers.into_iter().map(record)));
     }
 
     pub(super) fn done(&self) -> Option<u64> {
@@ -50,11 +45,7 @@ impl MemorySource {
 
 fn after(records: &[SourceRecord], after: Option<&str>) -> Vec<SourceRecord> {
     let after = after.map(|digits| digits.parse::<u64>().unwrap());
-    records
-        .iter()
-        .filter(|r| Some(r.sequence.parse().unwrap()) > after)
-        .cloned()
-        .collect()
+    records.iter().filter(|r| Some(r.sequence.parse().unwrap()) > after).cloned().collect()
 }
 
 #[async_trait::async_trait]
@@ -76,19 +67,12 @@ impl Source for Arc<MemorySource> {
     }
 
     async fn wait_beyond(&self, _: &str, from: Option<&str>) -> anyhow::Result<()> {
-        self.records
-            .subscribe()
-            .wait_for(|records| !after(records, from).is_empty())
-            .await?;
+        self.records.subscribe().wait_for(|records| !after(records, from).is_empty()).await?;
         Ok(())
     }
 
     async fn last_sequence(&self, _: &str) -> anyhow::Result<Option<String>> {
-        Ok(self
-            .records
-            .borrow()
-            .last()
-            .map(|record| record.sequence.clone()))
+        Ok(self.records.borrow().last().map(|record| record.sequence.clone()))
     }
 
     async fn checkpoint(&self, _: &str) -> anyhow::Result<Option<String>> {
@@ -119,38 +103,23 @@ impl Scripted {
     pub(super) fn new(
         behaviour: impl FnMut(&[u64]) -> anyhow::Result<Vec<u64>> + Send + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            behaviour: Mutex::new(Box::new(behaviour)),
-            calls: Mutex::default(),
-        })
+        Arc::new(Self { behaviour: Mutex::new(Box::new(behaviour)), calls: Mutex::default() })
     }
 
     pub(super) fn batches(&self) -> Vec<Vec<u64>> {
-        self.calls
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, numbers)| numbers.clone())
-            .collect()
+        self.calls.lock().unwrap().iter().map(|(_, numbers)| numbers.clone()).collect()
     }
 }
 
 pub(super) fn numbers(event: &KinesisEvent) -> Vec<u64> {
-    event
-        .records
-        .iter()
-        .map(|record| record.kinesis.sequence_number.parse().unwrap())
-        .collect()
+    event.records.iter().map(|record| record.kinesis.sequence_number.parse().unwrap()).collect()
 }
 
 #[async_trait::async_trait]
 impl BatchHandler for Scripted {
     async fn handle(&self, event: KinesisEvent) -> anyhow::Result<KinesisEventResponse> {
         let numbers = numbers(&event);
-        self.calls
-            .lock()
-            .unwrap()
-            .push((Instant::now(), numbers.clone()));
+        self.calls.lock().unwrap().push((Instant::now(), numbers.clone()));
         let failed = (*self.behaviour.lock().unwrap())(&numbers)?;
         let mut answer = KinesisEventResponse::default();
         answer.set_failures(failed.iter().map(u64::to_string));
@@ -206,26 +175,15 @@ impl Bench {
         behaviour: impl FnMut(&[u64]) -> anyhow::Result<Vec<u64>> + Send + 'static,
     ) -> Self {
         let (source, handler) = (MemorySource::new(), Scripted::new(behaviour));
-        let (park, clock) = (
-            Arc::new(MemoryPark::default()),
-            Arc::new(ManualClock::at(1_000)),
-        );
+        let (park, clock) = (Arc::new(MemoryPark::default()), Arc::new(ManualClock::at(1_000)));
         let parts = PollerParts {
             handler: handler.clone(),
             park: park.clone(),
             clock: clock.clone(),
             random: Arc::new(SeededRandom::new(7)),
         };
-        let poller = Poller::open(Arc::new(source.clone()), parts, mapping)
-            .await
-            .unwrap();
-        Self {
-            source,
-            handler,
-            park,
-            clock,
-            poller: Arc::new(poller),
-        }
+        let poller = Poller::open(Arc::new(source.clone()), parts, mapping).await.unwrap();
+        Self { source, handler, park, clock, poller: Arc::new(poller) }
     }
 
     pub(super) fn parked(&self) -> Vec<u64> {

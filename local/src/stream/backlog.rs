@@ -26,10 +26,7 @@ pub(super) struct Backlog {
 impl Backlog {
     /// Nothing waits behind `checkpoint`.
     pub(super) fn new(checkpoint: Option<u64>) -> Self {
-        Self {
-            checkpoint,
-            runs: VecDeque::new(),
-        }
+        Self { checkpoint, runs: VecDeque::new() }
     }
 
     pub(super) fn checkpoint(&self) -> Option<u64> {
@@ -49,11 +46,7 @@ impl Backlog {
             {
                 run.last = last;
             }
-            _ => self.runs.push_back(Run {
-                first,
-                last,
-                arrival_ms,
-            }),
+            _ => self.runs.push_back(Run { first, last, arrival_ms }),
         }
     }
 
@@ -92,20 +85,11 @@ mod tests {
         backlog.push(11, 20, 200);
         backlog.push(100, 109, 300);
         backlog.push(110, 119, 5_000);
-        assert_eq!(
-            (backlog.records(), backlog.oldest_arrival_ms()),
-            (36, Some(100))
-        );
+        assert_eq!((backlog.records(), backlog.oldest_arrival_ms()), (36, Some(100)));
         backlog.advance(15);
-        assert_eq!(
-            (backlog.records(), backlog.oldest_arrival_ms()),
-            (25, Some(100))
-        );
+        assert_eq!((backlog.records(), backlog.oldest_arrival_ms()), (25, Some(100)));
         backlog.advance(109);
-        assert_eq!(
-            (backlog.records(), backlog.oldest_arrival_ms()),
-            (10, Some(5_000))
-        );
+        assert_eq!((backlog.records(), backlog.oldest_arrival_ms()), (10, Some(5_000)));
         backlog.advance(3);
         assert_eq!(backlog.checkpoint(), Some(109));
         backlog.advance(119);

@@ -52,11 +52,6 @@ mod tests {
         save(folder.path(), u64::MAX).unwrap();
         assert_eq!(load(folder.path()).unwrap(), Some(u64::MAX));
         std::fs::write(folder.path().join(NAME), "seven").unwrap();
-        assert!(
-            load(folder.path())
-                .unwrap_err()
-                .to_string()
-                .contains("checkpoint")
-        );
+        assert!(load(folder.path()).unwrap_err().to_string().contains("checkpoint"));
     }
 }

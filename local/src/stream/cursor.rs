@@ -45,14 +45,7 @@ impl Cursor {
     pub(super) fn open(folder: &Path, first: u64) -> Result<Self, StreamFileError> {
         let path = segment::path(folder, first);
         let file = File::open(&path).map_err(StreamFileError::io(&path))?;
-        Ok(Self {
-            file,
-            path,
-            base: 0,
-            buffer: Vec::new(),
-            start: 0,
-            last_length: 0,
-        })
+        Ok(Self { file, path, base: 0, buffer: Vec::new(), start: 0, last_length: 0 })
     }
 
     /// Where the next record begins in the file.
@@ -66,11 +59,7 @@ impl Cursor {
 
     /// Length of the file at this moment.
     pub(super) fn file_length(&self) -> Result<u64, StreamFileError> {
-        Ok(self
-            .file
-            .metadata()
-            .map_err(StreamFileError::io(&self.path))?
-            .len())
+        Ok(self.file.metadata().map_err(StreamFileError::io(&self.path))?.len())
     }
 
     /// The next record that ends at or before `limit`.
@@ -81,10 +70,7 @@ impl Cursor {
         if !self.fill(HEAD, limit)? {
             return Ok(Next::Broken(CUT_SHORT));
         }
-        let head = self
-            .buffer
-            .get(self.start..self.start + HEAD)
-            .unwrap_or_default();
+        let head = self.buffer.get(self.start..self.start + HEAD).unwrap_or_default();
         let needed = match record::decode(head) {
             Decoded::NeedsBytes(needed) => needed,
             Decoded::Broken(reason) => return Ok(Next::Broken(reason)),
@@ -122,16 +108,12 @@ impl Cursor {
             return Ok(false);
         }
         let have = self.buffer.len();
-        self.buffer
-            .resize(needed.max(READ_BYTES).min(below_limit), 0);
+        self.buffer.resize(needed.max(READ_BYTES).min(below_limit), 0);
         let rest = self.buffer.get_mut(have..).unwrap_or_default();
         let read = self.file.read_exact_at(rest, self.base + as_u64(have));
         if let Err(source) = read {
             self.buffer.truncate(have);
-            return Err(StreamFileError::Io {
-                path: self.path.clone(),
-                source,
-            });
+            return Err(StreamFileError::Io { path: self.path.clone(), source });
         }
         Ok(true)
     }

@@ -21,9 +21,7 @@ pub struct StreamOptions {
 
 impl Default for StreamOptions {
     fn default() -> Self {
-        Self {
-            segment_bytes: SEGMENT_BYTES,
-        }
+        Self { segment_bytes: SEGMENT_BYTES }
     }
 }
 
@@ -74,9 +72,7 @@ impl EmbeddedStream {
         let names = (0..SHARDS).map(|number| format!("shardId-{number:012}"));
         let shards = names
             .map(|name| Shard::open(&folder, &name, Arc::clone(&clock), options.segment_bytes));
-        Ok(Self {
-            shards: shards.collect::<Result<_, _>>()?,
-        })
+        Ok(Self { shards: shards.collect::<Result<_, _>>()? })
     }
 
     /// The names of the shards.
@@ -130,9 +126,7 @@ impl EmbeddedStream {
     ) -> Result<(), StreamFileError> {
         let mut durable = self.shard(shard)?.state.durable.subscribe();
         // The sender lives in `self`, so that the wait cannot end without a record.
-        let _ = durable
-            .wait_for(|end| end.last_sequence > after_sequence)
-            .await;
+        let _ = durable.wait_for(|end| end.last_sequence > after_sequence).await;
         Ok(())
     }
 
@@ -181,8 +175,6 @@ impl EmbeddedStream {
 
     fn shard(&self, name: &str) -> Result<&Shard, StreamFileError> {
         let found = self.shards.iter().find(|shard| shard.state.name == name);
-        found.ok_or_else(|| StreamFileError::NoShard {
-            shard: name.to_owned(),
-        })
+        found.ok_or_else(|| StreamFileError::NoShard { shard: name.to_owned() })
     }
 }

@@ -46,9 +46,6 @@ pub enum StreamFileError {
 impl StreamFileError {
     /// For `map_err`: an input or output error at `path`.
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 }

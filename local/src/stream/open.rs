@@ -46,11 +46,7 @@ pub(super) fn open_shard(
         segments.push(first);
     }
     let newest = segments.last().copied().unwrap_or(floor);
-    let mut scan = Scan {
-        backlog: Backlog::new(done),
-        last: None,
-        length: 0,
-    };
+    let mut scan = Scan { backlog: Backlog::new(done), last: None, length: 0 };
     for (first, next) in segments.iter().zip(segments.iter().skip(1)) {
         if done.is_none_or(|done| *next > done.saturating_add(1)) {
             scan.closed_segment(&folder, *first)?;
@@ -58,22 +54,12 @@ pub(super) fn open_shard(
     }
     scan.newest_segment(&folder, newest)?;
     let last_sequence = scan.last.max(done);
-    let next_sequence = last_sequence
-        .map_or(0, |last| last.saturating_add(1))
-        .max(newest)
-        .max(floor);
-    let end = DurableEnd {
-        segment: newest,
-        length: scan.length,
-        last_sequence,
-    };
+    let next_sequence =
+        last_sequence.map_or(0, |last| last.saturating_add(1)).max(newest).max(floor);
+    let end = DurableEnd { segment: newest, length: scan.length, last_sequence };
     let file = segment::open_for_append(&folder, newest)?;
     let state = ShardState::new(name, folder, end, segments, scan.backlog);
-    Ok(OpenShard {
-        state,
-        file,
-        next_sequence,
-    })
+    Ok(OpenShard { state, file, next_sequence })
 }
 
 /// The least sequence number that may be given from now on: the time, with room for a thousand
@@ -136,14 +122,10 @@ impl Scan {
             };
             if self.last >= Some(stamp.sequence) {
                 cursor.step_back();
-                return Err(damaged(
-                    cursor,
-                    "its sequence number is not above the one before",
-                ));
+                return Err(damaged(cursor, "its sequence number is not above the one before"));
             }
             self.last = Some(stamp.sequence);
-            self.backlog
-                .push(stamp.sequence, stamp.sequence, stamp.arrival_ms);
+            self.backlog.push(stamp.sequence, stamp.sequence, stamp.arrival_ms);
         }
     }
 }
@@ -168,9 +150,5 @@ fn acknowledged_bytes_follow(cursor: &Cursor) -> Result<bool, StreamFileError> {
 }
 
 fn damaged(cursor: &Cursor, reason: &'static str) -> StreamFileError {
-    StreamFileError::Damaged {
-        path: cursor.path().to_owned(),
-        offset: cursor.offset(),
-        reason,
-    }
+    StreamFileError::Damaged { path: cursor.path().to_owned(), offset: cursor.offset(), reason }
 }

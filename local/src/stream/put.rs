@@ -15,12 +15,8 @@ impl HitStream for EmbeddedStream {
         refuse_too_large(&records)?;
         let (groups, placement) = self.spread(records);
         let counts: Vec<usize> = groups.iter().map(Vec::len).collect();
-        let answers: Vec<_> = self
-            .shards
-            .iter()
-            .zip(groups)
-            .map(|(shard, group)| shard.send(group))
-            .collect();
+        let answers: Vec<_> =
+            self.shards.iter().zip(groups).map(|(shard, group)| shard.send(group)).collect();
         let mut firsts = Vec::with_capacity(answers.len());
         let mut taken = 0;
         let mut failure = None;
@@ -76,14 +72,11 @@ impl EmbeddedStream {
 }
 
 fn refuse_too_large(records: &[Record]) -> Result<(), StreamError> {
-    let sizes = records
-        .iter()
-        .map(|record| record.partition_key.len() + record.data.len());
+    let sizes = records.iter().map(|record| record.partition_key.len() + record.data.len());
     match sizes.max() {
-        Some(bytes) if bytes > MAX_RECORD_BYTES => Err(StreamError::TooLarge {
-            bytes,
-            limit: MAX_RECORD_BYTES,
-        }),
+        Some(bytes) if bytes > MAX_RECORD_BYTES => {
+            Err(StreamError::TooLarge { bytes, limit: MAX_RECORD_BYTES })
+        }
         _ => Ok(()),
     }
 }
@@ -112,14 +105,8 @@ mod tests {
         let clock = Arc::new(ManualClock::at(1_000));
         let mut stream = EmbeddedStream::open(data.path(), clock).unwrap();
         stream.shards[1].puts = None;
-        let record = |number: u32| Record {
-            partition_key: number.to_string(),
-            data: "x".into(),
-        };
-        let error = stream
-            .put((0..100).map(record).collect())
-            .await
-            .unwrap_err();
+        let record = |number: u32| Record { partition_key: number.to_string(), data: "x".into() };
+        let error = stream.put((0..100).map(record).collect()).await.unwrap_err();
         let stored = stream.waiting().records;
         assert!(0 < stored && stored < 100);
         assert!(

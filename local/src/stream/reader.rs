@@ -86,10 +86,7 @@ impl ShardReader {
                     .filter(|next| *next <= end.segment)
                 {
                     Some(next) => {
-                        place = Place {
-                            passed: place.passed,
-                            ..Place::open(&self.shard, next)?
-                        }
+                        place = Place { passed: place.passed, ..Place::open(&self.shard, next)? }
                     }
                     None => break,
                 },
@@ -114,11 +111,7 @@ impl ShardReader {
 
 impl Place {
     fn open(shard: &ShardState, segment: u64) -> Result<Self, StreamFileError> {
-        Ok(Self {
-            segment,
-            cursor: Cursor::open(&shard.folder, segment)?,
-            passed: None,
-        })
+        Ok(Self { segment, cursor: Cursor::open(&shard.folder, segment)?, passed: None })
     }
 
     fn is_on_the_way(&self, segment: u64, after: Option<u64>) -> bool {

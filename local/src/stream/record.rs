@@ -91,9 +91,8 @@ pub(super) fn encode(buffer: &mut Vec<u8>, stamp: Stamp, key: &[u8], data: &[u8]
     buffer.extend_from_slice(&as_u32(key.len()).to_le_bytes());
     buffer.extend_from_slice(key);
     buffer.extend_from_slice(data);
-    if let Some((crc, covered)) = buffer
-        .get_mut(start..)
-        .and_then(<[u8]>::split_first_chunk_mut::<4>)
+    if let Some((crc, covered)) =
+        buffer.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut::<4>)
     {
         *crc = crc32fast::hash(covered).to_le_bytes();
     }

@@ -39,11 +39,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<u64>, StreamFileError> {
 /// Makes an empty segment and makes its existence durable.
 pub(super) fn create(folder: &Path, first: u64) -> Result<File, StreamFileError> {
     let path = path(folder, first);
-    let made = OpenOptions::new()
-        .create_new(true)
-        .append(true)
-        .read(true)
-        .open(&path);
+    let made = OpenOptions::new().create_new(true).append(true).read(true).open(&path);
     let file = made.map_err(StreamFileError::io(&path))?;
     file.sync_all().map_err(StreamFileError::io(&path))?;
     sync_folder(folder)?;
@@ -53,11 +49,7 @@ pub(super) fn create(folder: &Path, first: u64) -> Result<File, StreamFileError>
 /// Opens a segment for appending.
 pub(super) fn open_for_append(folder: &Path, first: u64) -> Result<File, StreamFileError> {
     let path = path(folder, first);
-    OpenOptions::new()
-        .append(true)
-        .read(true)
-        .open(&path)
-        .map_err(StreamFileError::io(&path))
+    OpenOptions::new().append(true).read(true).open(&path).map_err(StreamFileError::io(&path))
 }
 
 /// Makes the creation, renaming and deletion of files in `folder` durable.

@@ -35,20 +35,12 @@ impl Shard {
         let writer = ShardWriter::new(open_shard(folder, name, &*clock)?, clock, segment_bytes);
         let state = Arc::clone(writer.state());
         let (puts, waiting) = mpsc::channel();
-        let thread = std::thread::Builder::new().name(format!(
-            "stream-{}",
-            name.trim_start_matches("shardId-0000")
-        ));
-        let thread = thread
-            .spawn(move || writer.run(&waiting))
-            .map_err(StreamFileError::io(folder))?;
+        let thread = std::thread::Builder::new()
+            .name(format!("stream-{}", name.trim_start_matches("shardId-0000")));
+        let thread =
+            thread.spawn(move || writer.run(&waiting)).map_err(StreamFileError::io(folder))?;
         let reader = Mutex::new(ShardReader::new(Arc::clone(&state)));
-        Ok(Self {
-            state,
-            reader,
-            puts: Some(puts),
-            writer: Some(thread),
-        })
+        Ok(Self { state, reader, puts: Some(puts), writer: Some(thread) })
     }
 
     /// Hands records to the writer; none when there are none.

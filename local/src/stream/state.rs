@@ -64,20 +64,12 @@ impl ShardState {
     pub(super) fn segment_of_next(&self, after: Option<u64>) -> Option<u64> {
         let segments = locked(&self.segments);
         let next = after.map_or(0, |after| after.saturating_add(1));
-        segments
-            .iter()
-            .rev()
-            .find(|first| **first <= next)
-            .or(segments.first())
-            .copied()
+        segments.iter().rev().find(|first| **first <= next).or(segments.first()).copied()
     }
 
     /// The segment that follows the one named `first`.
     pub(super) fn segment_after(&self, first: u64) -> Option<u64> {
-        locked(&self.segments)
-            .iter()
-            .find(|other| **other > first)
-            .copied()
+        locked(&self.segments).iter().find(|other| **other > first).copied()
     }
 
     /// Stores that everything up to `sequence` is done with; never goes back.
@@ -99,11 +91,8 @@ impl ShardState {
             return Ok(0);
         };
         let mut segments = locked(&self.segments);
-        let keep = segments
-            .iter()
-            .skip(1)
-            .take_while(|next| **next <= done.saturating_add(1))
-            .count();
+        let keep =
+            segments.iter().skip(1).take_while(|next| **next <= done.saturating_add(1)).count();
         for first in segments.drain(..keep) {
             let path = segment::path(&self.folder, first);
             std::fs::remove_file(&path).map_err(StreamFileError::io(&path))?;

@@ -128,18 +128,10 @@ impl ShardWriter {
     /// Fills the buffer; returns the sequence number after the group's last.
     fn encode(&mut self, group: &[Put], arrival_ms: i64) -> u64 {
         self.buffer.clear();
-        let mut stamp = Stamp {
-            sequence: self.next_sequence,
-            arrival_ms,
-            durable_before: self.end.length,
-        };
+        let mut stamp =
+            Stamp { sequence: self.next_sequence, arrival_ms, durable_before: self.end.length };
         for record in group.iter().flat_map(|put| &put.records) {
-            record::encode(
-                &mut self.buffer,
-                stamp,
-                record.partition_key.as_bytes(),
-                &record.data,
-            );
+            record::encode(&mut self.buffer, stamp, record.partition_key.as_bytes(), &record.data);
             stamp.sequence += 1;
         }
         stamp.sequence
@@ -152,11 +144,7 @@ impl ShardWriter {
         let first = self.next_sequence;
         self.file = segment::create(&self.state.folder, first).map_err(|error| reason(&error))?;
         self.state.add_segment(first);
-        self.end = DurableEnd {
-            segment: first,
-            length: 0,
-            ..self.end
-        };
+        self.end = DurableEnd { segment: first, length: 0, ..self.end };
         self.state.durable.send_replace(self.end);
         Ok(())
     }
@@ -192,10 +180,7 @@ fn reason(error: &dyn std::fmt::Display) -> Arc<str> {
 }
 
 fn size(put: &Put) -> usize {
-    put.records
-        .iter()
-        .map(|record| OVERHEAD + record.partition_key.len() + record.data.len())
-        .sum()
+    put.records.iter().map(|record| OVERHEAD + record.partition_key.len() + record.data.len()).sum()
 }
 
 #[cfg(test)]
@@ -207,23 +192,13 @@ mod tests {
 
     fn writer(folder: &std::path::Path) -> ShardWriter {
         let clock = Arc::new(ManualClock::at(1_000));
-        ShardWriter::new(
-            open_shard(folder, "shard", &*clock).unwrap(),
-            clock,
-            u64::MAX,
-        )
+        ShardWriter::new(open_shard(folder, "shard", &*clock).unwrap(), clock, u64::MAX)
     }
 
     fn put(writer: &mut ShardWriter) -> PutAnswer {
         let (answer, mut answered) = oneshot::channel();
-        let record = Record {
-            partition_key: "k".into(),
-            data: "data".into(),
-        };
-        writer.write_group(&mut vec![Put {
-            records: vec![record],
-            answer,
-        }]);
+        let record = Record { partition_key: "k".into(), data: "data".into() };
+        writer.write_group(&mut vec![Put { records: vec![record], answer }]);
         answered.try_recv().unwrap()
     }
 
@@ -251,12 +226,7 @@ mod tests {
         put(&mut writer).unwrap();
         let path = segment::path(&writer.state.folder, writer.end.segment);
         // Half of a failed group stands in the file.
-        std::fs::OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"half")
-            .unwrap();
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"half").unwrap();
         let answer = writer.undo(&std::io::Error::other("no space left"));
         assert!(answer.contains("no space left"));
         assert!(put(&mut writer).is_ok());

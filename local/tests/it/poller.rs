@@ -27,10 +27,7 @@ impl BatchHandler for Remembering {
         for record in event.records {
             let id = record.event_id.unwrap();
             let (shard, sequence) = id.split_once(':').unwrap();
-            self.given
-                .lock()
-                .unwrap()
-                .push((shard.to_owned(), sequence.to_owned()));
+            self.given.lock().unwrap().push((shard.to_owned(), sequence.to_owned()));
         }
         if self.hangs {
             self.reached.notify_one();
@@ -58,22 +55,14 @@ async fn open(data: &Path, handler: Arc<Remembering>) -> (Arc<EmbeddedStream>, A
         clock,
         random: Arc::new(SeededRandom::new(1)),
     };
-    let mapping = EventSourceMapping {
-        batch_size: 7,
-        window_ms: 20,
-        ..EventSourceMapping::local()
-    };
-    let poller = Poller::open(Arc::new(Arc::clone(&stream)), parts, mapping)
-        .await
-        .unwrap();
+    let mapping =
+        EventSourceMapping { batch_size: 7, window_ms: 20, ..EventSourceMapping::local() };
+    let poller = Poller::open(Arc::new(Arc::clone(&stream)), parts, mapping).await.unwrap();
     (stream, Arc::new(poller))
 }
 
 async fn put(stream: &EmbeddedStream, count: usize) -> Vec<Position> {
-    let record = |number| Record {
-        partition_key: format!("{number}"),
-        data: "hit".into(),
-    };
+    let record = |number| Record { partition_key: format!("{number}"), data: "hit".into() };
     stream.put((0..count).map(record).collect()).await.unwrap()
 }
 
@@ -91,10 +80,7 @@ async fn everything_put_is_handled_in_order_while_it_runs() {
     for _ in 0..20 {
         expected.extend(put(&stream, 10).await);
     }
-    poller
-        .wait_for(&expected.iter().cloned().collect::<Vec<_>>())
-        .await
-        .unwrap();
+    poller.wait_for(&expected.iter().cloned().collect::<Vec<_>>()).await.unwrap();
     shutdown.send_replace(true);
     running.await.unwrap().unwrap();
     let mut last = HashMap::new();
@@ -111,10 +97,7 @@ async fn everything_put_is_handled_in_order_while_it_runs() {
 #[tokio::test]
 async fn what_was_handled_before_a_crash_but_not_checkpointed_comes_again() {
     let data = TempDir::new().unwrap();
-    let hanging = Arc::new(Remembering {
-        hangs: true,
-        ..Remembering::default()
-    });
+    let hanging = Arc::new(Remembering { hangs: true, ..Remembering::default() });
     let (stream, poller) = open(data.path(), Arc::clone(&hanging)).await;
     let positions = put(&stream, 3).await;
     let crashing = tokio::spawn(async move { poller.drain().await });
@@ -127,20 +110,10 @@ async fn what_was_handled_before_a_crash_but_not_checkpointed_comes_again() {
     assert_eq!(stream.waiting().records, 3);
     poller.drain().await.unwrap();
     let given: HashSet<_> = handler.given.lock().unwrap().iter().cloned().collect();
-    assert!(
-        hanging
-            .given
-            .lock()
-            .unwrap()
-            .iter()
-            .all(|record| given.contains(record))
-    );
+    assert!(hanging.given.lock().unwrap().iter().all(|record| given.contains(record)));
     assert_eq!(
         given,
-        positions
-            .into_iter()
-            .map(|position| (position.shard, position.sequence))
-            .collect()
+        positions.into_iter().map(|position| (position.shard, position.sequence)).collect()
     );
     assert_eq!(stream.waiting().records, 0);
     poller.drain().await.unwrap();

@@ -32,10 +32,7 @@ fn open(data: &Path) -> EmbeddedStream {
 }
 
 fn record(key: &str, data: &str) -> Record {
-    Record {
-        partition_key: key.to_owned(),
-        data: data.to_owned().into(),
-    }
+    Record { partition_key: key.to_owned(), data: data.to_owned().into() }
 }
 
 fn read_shard(stream: &EmbeddedStream, shard: &str, after: Option<u64>) -> Vec<StoredRecord> {
@@ -46,10 +43,7 @@ fn read_all(stream: &EmbeddedStream) -> Vec<(String, StoredRecord)> {
     let of_shard = |shard: &str| {
         let records = read_shard(stream, shard, None);
         assert!(records.is_sorted_by(|a, b| a.sequence < b.sequence));
-        records
-            .into_iter()
-            .map(|record| (shard.to_owned(), record))
-            .collect::<Vec<_>>()
+        records.into_iter().map(|record| (shard.to_owned(), record)).collect::<Vec<_>>()
     };
     stream.shard_names().flat_map(of_shard).collect()
 }
@@ -65,10 +59,7 @@ async fn put_each(stream: &EmbeddedStream, data: &[&str]) -> Vec<Position> {
 
 fn texts(stream: &EmbeddedStream, shard: &str) -> Vec<String> {
     let records = read_shard(stream, shard, None);
-    records
-        .iter()
-        .map(|record| String::from_utf8(record.data.to_vec()).unwrap())
-        .collect()
+    records.iter().map(|record| String::from_utf8(record.data.to_vec()).unwrap()).collect()
 }
 
 fn segments(data: &Path, shard: &str) -> Vec<PathBuf> {
@@ -104,11 +95,7 @@ async fn concurrent_writers_are_all_there_once_after_reopening() {
                 let key = format!("{writer}-{number}");
                 written.push((
                     key.clone(),
-                    stream
-                        .put(vec![record(&key, &key)])
-                        .await
-                        .unwrap()
-                        .remove(0),
+                    stream.put(vec![record(&key, &key)]).await.unwrap().remove(0),
                 ));
             }
             written
@@ -122,26 +109,13 @@ async fn concurrent_writers_are_all_there_once_after_reopening() {
     let stream = open(data.path());
     let mut found = HashMap::new();
     for (shard, stored) in read_all(&stream) {
-        assert_eq!(
-            (stored.partition_key.as_bytes(), stored.arrival_ms),
-            (&*stored.data, START_MS)
-        );
-        let position = Position {
-            shard,
-            sequence: stored.sequence.to_string(),
-        };
-        assert!(
-            found.insert(stored.partition_key, position).is_none(),
-            "twice"
-        );
+        assert_eq!((stored.partition_key.as_bytes(), stored.arrival_ms), (&*stored.data, START_MS));
+        let position = Position { shard, sequence: stored.sequence.to_string() };
+        assert!(found.insert(stored.partition_key, position).is_none(), "twice");
     }
     assert_eq!(found, expected);
     assert_eq!(stream.waiting().records, 6_400);
-    assert!(
-        stream
-            .shard_names()
-            .all(|shard| segments(data.path(), shard).len() > 3)
-    );
+    assert!(stream.shard_names().all(|shard| segments(data.path(), shard).len() > 3));
 }
 
 #[tokio::test]
@@ -158,11 +132,7 @@ async fn a_torn_tail_is_cut_at_every_byte_and_earlier_records_stay() {
             // Cut short, or with zeros where the rest was to be.
             std::fs::write(&file, [&whole[..cut], &vec![0; rest]].concat()).unwrap();
             let stream = open(data.path());
-            assert_eq!(
-                texts(&stream, &positions[0].shard),
-                ["first", "second"],
-                "cut at {cut}"
-            );
+            assert_eq!(texts(&stream, &positions[0].shard), ["first", "second"], "cut at {cut}");
             assert_eq!(std::fs::metadata(&file).unwrap().len(), start as u64);
             let again = put_each(&stream, &["again"]).await.remove(0);
             assert!(again.sequence > positions[1].sequence);
@@ -175,9 +145,7 @@ async fn a_torn_tail_is_cut_at_every_byte_and_earlier_records_stay() {
 async fn damage_before_acknowledged_records_is_never_cut() {
     let data = TempDir::new().unwrap();
     let stream = open(data.path());
-    let position = put_each(&stream, &["first", "second", "third"])
-        .await
-        .remove(0);
+    let position = put_each(&stream, &["first", "second", "third"]).await.remove(0);
     drop(stream);
     let file = segments(data.path(), &position.shard).remove(0);
     let whole = std::fs::read(&file).unwrap();
@@ -191,15 +159,8 @@ async fn damage_before_acknowledged_records_is_never_cut() {
         assert!(
             matches!(&error, StreamFileError::Damaged { path, offset, .. } if *path == file && *offset == expected)
         );
-        assert!(
-            error.to_string().contains(&file.display().to_string()),
-            "{error}"
-        );
-        assert_eq!(
-            std::fs::read(&file).unwrap(),
-            damaged,
-            "nothing was changed"
-        );
+        assert!(error.to_string().contains(&file.display().to_string()), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), damaged, "nothing was changed");
     }
 }
 
@@ -209,10 +170,7 @@ async fn a_group_whose_pages_arrived_out_of_order_is_cut_whole() {
     let stream = open(data.path());
     let position = put_each(&stream, &["acknowledged"]).await.remove(0);
     stream
-        .put(vec![
-            record("key", "lost"),
-            record("key", "kept, but never acknowledged"),
-        ])
+        .put(vec![record("key", "lost"), record("key", "kept, but never acknowledged")])
         .await
         .unwrap();
     drop(stream);
@@ -232,19 +190,10 @@ async fn damage_in_a_closed_segment_stops_the_opening_unless_it_is_done_with() {
     drop(stream);
     let files = segments(data.path(), &positions[0].shard);
     assert_eq!(files.len(), 3);
-    OpenOptions::new()
-        .write(true)
-        .open(&files[0])
-        .unwrap()
-        .set_len(20)
-        .unwrap();
+    OpenOptions::new().write(true).open(&files[0]).unwrap().set_len(20).unwrap();
     let error = open_at(data.path(), START_MS, 1).unwrap_err();
     assert!(matches!(error, StreamFileError::Damaged { path, offset: 0, .. } if path == files[0]));
-    std::fs::write(
-        files[0].with_file_name("checkpoint"),
-        &positions[0].sequence,
-    )
-    .unwrap();
+    std::fs::write(files[0].with_file_name("checkpoint"), &positions[0].sequence).unwrap();
     assert_eq!(open(data.path()).waiting().records, 2);
 }
 
@@ -266,13 +215,7 @@ async fn no_sequence_number_is_given_twice() {
     }
     std::fs::remove_dir_all(data.path().join("stream")).unwrap();
     let stream = open_at(data.path(), START_MS + 6, 1).unwrap();
-    assert!(
-        put_each(&stream, &["d"]).await[0]
-            .sequence
-            .parse::<u64>()
-            .unwrap()
-            > last
-    );
+    assert!(put_each(&stream, &["d"]).await[0].sequence.parse::<u64>().unwrap() > last);
 }
 
 #[tokio::test]
@@ -280,11 +223,7 @@ async fn trimming_keeps_what_is_not_done_with() {
     let data = TempDir::new().unwrap();
     let stream = open_at(data.path(), START_MS, 100).unwrap();
     let names: Vec<String> = (0..30).map(|number| format!("record {number}")).collect();
-    let positions = put_each(
-        &stream,
-        &names.iter().map(String::as_str).collect::<Vec<_>>(),
-    )
-    .await;
+    let positions = put_each(&stream, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let shard = positions[0].shard.as_str();
     let before = segments(data.path(), shard).len();
     assert_eq!(stream.trim().unwrap(), 0);
@@ -292,16 +231,11 @@ async fn trimming_keeps_what_is_not_done_with() {
         let sequence = position.sequence.parse().unwrap();
         stream.set_checkpoint(shard, sequence).unwrap();
         stream.trim().unwrap();
-        let waiting: Vec<_> = read_shard(&stream, shard, Some(sequence))
-            .into_iter()
-            .map(|r| r.data)
-            .collect();
+        let waiting: Vec<_> =
+            read_shard(&stream, shard, Some(sequence)).into_iter().map(|r| r.data).collect();
         assert_eq!(
             waiting,
-            names[done + 1..]
-                .iter()
-                .map(|name| name.clone().into_bytes())
-                .collect::<Vec<_>>()
+            names[done + 1..].iter().map(|name| name.clone().into_bytes()).collect::<Vec<_>>()
         );
         assert_eq!(stream.waiting().records, waiting.len() as u64);
     }
@@ -309,14 +243,8 @@ async fn trimming_keeps_what_is_not_done_with() {
     assert_eq!(segments(data.path(), shard).len(), 1, "the newest stays");
     drop(stream);
     let stream = open(data.path());
-    assert_eq!(
-        (stream.waiting().records, stream.waiting().oldest_arrival_ms),
-        (0, None)
-    );
-    assert_eq!(
-        stream.checkpoint(shard).unwrap().unwrap().to_string(),
-        positions[29].sequence
-    );
+    assert_eq!((stream.waiting().records, stream.waiting().oldest_arrival_ms), (0, None));
+    assert_eq!(stream.checkpoint(shard).unwrap().unwrap().to_string(), positions[29].sequence);
 }
 
 #[tokio::test]
@@ -332,11 +260,8 @@ async fn reading_goes_on_where_it_stopped_and_goes_back_when_asked() {
             let (mut paged, mut after) = (Vec::new(), None);
             loop {
                 // Four bytes a record: key and data.
-                let (records, bytes) = if by_bytes {
-                    (usize::MAX, page * 4)
-                } else {
-                    (page, usize::MAX)
-                };
+                let (records, bytes) =
+                    if by_bytes { (usize::MAX, page * 4) } else { (page, usize::MAX) };
                 let read = reader.read(after, records, bytes).unwrap();
                 assert!(read.len() <= page);
                 let Some(last) = read.last() else { break };
@@ -347,14 +272,9 @@ async fn reading_goes_on_where_it_stopped_and_goes_back_when_asked() {
         }
     }
     for (index, record) in all.iter().enumerate().rev() {
+        assert_eq!(read_shard(&stream, &shard, Some(record.sequence)), all[index + 1..]);
         assert_eq!(
-            read_shard(&stream, &shard, Some(record.sequence)),
-            all[index + 1..]
-        );
-        assert_eq!(
-            stream
-                .read(&shard, Some(record.sequence - 1), 1, 0)
-                .unwrap(),
+            stream.read(&shard, Some(record.sequence - 1), 1, 0).unwrap(),
             all[index..=index]
         );
     }
@@ -374,11 +294,7 @@ async fn a_reader_wakes_when_a_record_is_durable() {
     tokio::task::yield_now().await;
     assert!(!woken.is_finished());
     put_each(&stream, &["second"]).await;
-    tokio::time::timeout(Duration::from_secs(30), woken)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), woken).await.unwrap().unwrap().unwrap();
     assert!(matches!(
         stream.wait_beyond("other", None).await,
         Err(StreamFileError::NoShard { .. })

@@ -16,10 +16,7 @@ pub(crate) async fn stream_conformance<S: HitStream + 'static>(make: impl Fn() -
 }
 
 pub(crate) fn record(key: &str, bytes: usize) -> Record {
-    Record {
-        partition_key: key.to_owned(),
-        data: vec![b'x'; bytes].into(),
-    }
+    Record { partition_key: key.to_owned(), data: vec![b'x'; bytes].into() }
 }
 
 async fn puts_nothing(stream: &impl HitStream) {
@@ -27,13 +24,8 @@ async fn puts_nothing(stream: &impl HitStream) {
 }
 
 async fn puts_in_order(stream: &impl HitStream) {
-    let keys: Vec<String> = (0..200)
-        .map(|number| format!("key-{}", number % 50))
-        .collect();
-    let positions = stream
-        .put(keys.iter().map(|key| record(key, 10)).collect())
-        .await
-        .unwrap();
+    let keys: Vec<String> = (0..200).map(|number| format!("key-{}", number % 50)).collect();
+    let positions = stream.put(keys.iter().map(|key| record(key, 10)).collect()).await.unwrap();
     assert_eq!(positions.len(), keys.len());
     assert_unique(&positions);
     let mut shard_of = HashMap::new();
@@ -49,11 +41,7 @@ async fn puts_in_order(stream: &impl HitStream) {
 async fn numbers_increase_over_puts(stream: &impl HitStream) {
     let mut last: Option<Position> = None;
     for _ in 0..20 {
-        let position = stream
-            .put(vec![record("one key", 10)])
-            .await
-            .unwrap()
-            .remove(0);
+        let position = stream.put(vec![record("one key", 10)]).await.unwrap().remove(0);
         if let Some(last) = last {
             assert_eq!(last.shard, position.shard);
             assert!(
@@ -69,13 +57,7 @@ async fn concurrent_writers_get_places_of_their_own<S: HitStream + 'static>(stre
     let writer = |writer: usize| {
         let stream = Arc::clone(&stream);
         tokio::spawn(async move {
-            stream
-                .put(
-                    (0..20)
-                        .map(|n| record(&format!("{writer}-{n}"), 10))
-                        .collect(),
-                )
-                .await
+            stream.put((0..20).map(|n| record(&format!("{writer}-{n}"), 10)).collect()).await
         })
     };
     let mut positions = Vec::new();
@@ -90,10 +72,8 @@ async fn takes_records_up_to_the_limit(stream: &impl HitStream) {
     for bytes in [0, MAX_RECORD_BYTES - 4, MAX_RECORD_BYTES - 3] {
         stream.put(vec![record("key", bytes)]).await.unwrap();
     }
-    let refused = stream
-        .put(vec![record("key", 10), record("key", MAX_RECORD_BYTES - 2)])
-        .await
-        .unwrap_err();
+    let refused =
+        stream.put(vec![record("key", 10), record("key", MAX_RECORD_BYTES - 2)]).await.unwrap_err();
     assert!(
         matches!(refused, StreamError::TooLarge { bytes, limit } if bytes == limit + 1),
         "{refused}"
@@ -101,8 +81,5 @@ async fn takes_records_up_to_the_limit(stream: &impl HitStream) {
 }
 
 fn assert_unique(positions: &[Position]) {
-    assert_eq!(
-        positions.iter().collect::<HashSet<_>>().len(),
-        positions.len()
-    );
+    assert_eq!(positions.iter().collect::<HashSet<_>>().len(), positions.len());
 }

@@ -23,7 +23,12 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    pub(super) fn new(site: i32, zone: TimeZone, sections: &[Section], question: &'a Question) -> Self {
+    pub(super) fn new(
+        site: i32,
+        zone: TimeZone,
+        sections: &[Section],
+        question: &'a Question,
+    ) -> Self {
         let (include, exclude) = match &question.section {
             None => (Vec::new(), Vec::new()),
             Some(name) => match sections.iter().find(|section| section.name == *name) {
@@ -41,19 +46,24 @@ impl<'a> Filter<'a> {
             let path = path.unwrap_or_default().split('?').next().unwrap_or_default();
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.include.is_empty() || (path.is_some() && self.include.iter().any(below) && !self.exclude.iter().any(below))
+        self.include.is_empty()
+            || (path.is_some() && self.include.iter().any(below) && !self.exclude.iter().any(below))
     }
 
     fn bucket(&self, dt: Date, ts_us: i64) -> String {
         match self.question.interval {
             "hour" => {
-                let at = jiff::Timestamp::from_microsecond(ts_us).unwrap_or_default().to_zoned_datetime(self.zone.clone());
+                let at = jiff::Timestamp::from_microsecond(ts_us)
+                    .unwrap_or_default()
+                    .to_zoned_datetime(self.zone.clone());
                 at.strftime("%Y-%m-%dT%H:00:00%:z").to_string()
             }
             "day" => dt.to_string(),
             "week" => {
                 let days = i64::from(dt.weekday().to_monday_zero_offset());
-                dt.checked_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap_or(dt).to_string()
+                dt.checked_sub(jiff::SignedDuration::from_hours(24 * days))
+                    .unwrap_or(dt)
+                    .to_string()
             }
             "month" => dt.first_of_month().to_string(),
             "year" => dt.first_of_year().to_string(),
@@ -84,7 +94,9 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a RecordBatch, question: &Question) -> anyhow::Result<Self> {
-        let of = |name: &str| batch.column_by_name(name).ok_or_else(|| anyhow::anyhow!("column {name} is missing"));
+        let of = |name: &str| {
+            batch.column_by_name(name).ok_or_else(|| anyhow::anyhow!("column {name} is missing"))
+        };
         Ok(Self {
             site: of("site")?.as_primitive::<Int32Type>().values(),
             ts: of("ts")?.as_primitive::<TimestampMicrosecondType>().values(),
@@ -107,13 +119,21 @@ impl<'a> Columns<'a> {
 
     fn page(&self, row: usize) -> Option<String> {
         let path = text(self.path, row)?;
-        Some(text(self.query, row).map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
+        Some(
+            text(self.query, row)
+                .map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")),
+        )
     }
 }
 
 /// Counts the rows of a batch. A visit's rows stand together, and a batch may end within a visit
 /// only where the next begins with the rest of it.
-pub(super) fn batch(batch: &RecordBatch, dt: Date, filter: &Filter<'_>, counted: &mut Counted) -> anyhow::Result<()> {
+pub(super) fn batch(
+    batch: &RecordBatch,
+    dt: Date,
+    filter: &Filter<'_>,
+    counted: &mut Counted,
+) -> anyhow::Result<()> {
     let columns = Columns::of(batch, filter.question)?;
     let mut seen: HashSet<(&'static str, u64, Key)> = HashSet::new();
     for (row, _) in columns.site.iter().enumerate().filter(|(_, site)| **site == filter.site) {
@@ -126,7 +146,14 @@ pub(super) fn batch(batch: &RecordBatch, dt: Date, filter: &Filter<'_>, counted:
     Ok(())
 }
 
-fn count(row: usize, dt: Date, filter: &Filter<'_>, columns: &Columns<'_>, counted: &mut Counted, seen: &mut HashSet<(&'static str, u64, Key)>) {
+fn count(
+    row: usize,
+    dt: Date,
+    filter: &Filter<'_>,
+    columns: &Columns<'_>,
+    counted: &mut Counted,
+    seen: &mut HashSet<(&'static str, u64, Key)>,
+) {
     let name = filter.question.by.map_or("", |(name, _)| name);
     let ts = columns.ts.get(row).copied().unwrap_or_default();
     let kind = text(columns.kind, row).unwrap_or_default();
@@ -181,7 +208,13 @@ fn count(row: usize, dt: Date, filter: &Filter<'_>, columns: &Columns<'_>, count
         counted.add_once("visits", visit, at_visit.clone(), 1.0, seen);
         counted.add_once("actions", visit, at_visit.clone(), int(columns.actions), seen);
         counted.add_once("visit_duration", visit, at_visit.clone(), int(columns.duration), seen);
-        counted.add_once("bounces", visit, at_visit, f64::from(u8::from(columns.bounce.value(row))), seen);
+        counted.add_once(
+            "bounces",
+            visit,
+            at_visit,
+            f64::from(u8::from(columns.bounce.value(row))),
+            seen,
+        );
     }
 }
 
@@ -192,7 +225,14 @@ impl Counted {
     }
 
     /// Once for each visit and row; once for each visit in the totals.
-    fn add_once(&mut self, metric: &'static str, visit: Option<u64>, key: Key, value: f64, seen: &mut HashSet<(&'static str, u64, Key)>) {
+    fn add_once(
+        &mut self,
+        metric: &'static str,
+        visit: Option<u64>,
+        key: Key,
+        value: f64,
+        seen: &mut HashSet<(&'static str, u64, Key)>,
+    ) {
         let Some(visit) = visit else { return };
         if seen.insert((metric, visit, (String::from("\0total"), None))) {
             *self.totals.sums.entry(metric).or_default() += value;

@@ -26,18 +26,24 @@ pub(super) struct Rows {
 /// Reads a date. The table object is read whole in one GET, so it is one version of it; hot
 /// objects stay for a day after the table holds them, so a list made before misses none.
 pub(super) async fn date(store: &StoreRef, dt: Date) -> anyhow::Result<Rows> {
-    let listed: Vec<_> = store.list(Some(&layout::date_prefix(layout::HOT, dt))).try_collect().await?;
+    let listed: Vec<_> =
+        store.list(Some(&layout::date_prefix(layout::HOT, dt))).try_collect().await?;
     let (table, holds) = match get(store, &layout::table_object(dt, 0)).await? {
         Some(read) => read,
         None => (Vec::new(), Holds::default()),
     };
-    let hot: Vec<Path> = listed.into_iter().map(|object| object.location).filter(|hot| !holds.contains(hot)).collect();
+    let hot: Vec<Path> = listed
+        .into_iter()
+        .map(|object| object.location)
+        .filter(|hot| !holds.contains(hot))
+        .collect();
     if hot.is_empty() {
         return Ok(Rows { batches: table, waiting: false });
     }
     let reads = futures_util::stream::iter(hot).map(|path| async move { get(store, &path).await });
     let hot: Vec<_> = reads.buffered(CONCURRENT_READS).try_collect().await?;
-    let fresh: Vec<RecordBatch> = hot.into_iter().flatten().flat_map(|(batches, _)| batches).collect();
+    let fresh: Vec<RecordBatch> =
+        hot.into_iter().flatten().flat_map(|(batches, _)| batches).collect();
     let rows = tokio::task::spawn_blocking(move || {
         let raw = concat_batches(&schema_for_reading(), table.iter().chain(&fresh))?;
         anyhow::Ok(assemble(&raw)?.rows)

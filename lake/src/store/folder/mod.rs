@@ -29,8 +29,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, io_error, not_implemented};
@@ -82,7 +82,11 @@ impl FolderStore {
         let target = Target { file: self.file_of(path)?, path: path.clone(), mode };
         let writer = Arc::clone(&self.writer);
         let e_tag = blocking(move || writer.put(&target, fill)).await?;
-        Ok(PutResult { e_tag: Some(e_tag), version: None, extensions: object_store::Extensions::default() })
+        Ok(PutResult {
+            e_tag: Some(e_tag),
+            version: None,
+            extensions: object_store::Extensions::default(),
+        })
     }
 }
 
@@ -94,7 +98,12 @@ impl fmt::Display for FolderStore {
 
 #[async_trait]
 impl Store for FolderStore {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
         let from = file.to_owned();
         self.write(path, expected.into(), move |to| {
             std::io::copy(&mut std::fs::File::open(from)?, to)?;
@@ -107,14 +116,23 @@ impl Store for FolderStore {
 #[async_trait]
 impl ObjectStore for FolderStore {
     /// Attributes and tags are dropped: a file has none.
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.write(path, options.mode, move |to| {
             payload.iter().try_for_each(|bytes| std::io::Write::write_all(to, bytes))
         })
         .await
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         Err(not_implemented("put_multipart_opts; use put_file", self))
     }
 
@@ -127,9 +145,10 @@ impl ObjectStore for FolderStore {
         options.check_preconditions(&got.meta)?;
         if let Some(range) = options.range {
             let size = got.meta.size;
-            got.range = range
-                .as_range(size)
-                .map_err(|source| object_store::Error::Generic { store: NAME, source: Box::new(source) })?;
+            got.range = range.as_range(size).map_err(|source| object_store::Error::Generic {
+                store: NAME,
+                source: Box::new(source),
+            })?;
         }
         Ok(got)
     }
@@ -139,7 +158,10 @@ impl ObjectStore for FolderStore {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         paths
             .map(move |path| {
@@ -196,6 +218,8 @@ fn micros(time: SystemTime) -> u64 {
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

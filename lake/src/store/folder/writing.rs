@@ -77,7 +77,8 @@ impl Writer {
             removed => removed.map_err(failed)?,
         }
         let mut folders = file.ancestors().skip(1);
-        let left = folders.find(|folder| *folder == self.root || std::fs::remove_dir(folder).is_err());
+        let left =
+            folders.find(|folder| *folder == self.root || std::fs::remove_dir(folder).is_err());
         left.map_or(Ok(()), sync_folder).map_err(failed)
     }
 
@@ -125,7 +126,9 @@ impl Writer {
         for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // A file that is gone meanwhile was published by its writer.
-            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+                continue;
+            };
             let age = now.duration_since(modified).unwrap_or_default();
             if entry.file_name() != LOCK && age > STAGED_FILE_MAX_AGE {
                 let _ = std::fs::remove_file(entry.path());
@@ -147,7 +150,9 @@ impl Lock {
         file.set_times(FileTimes::new().set_modified(time))?;
         let stamped = file.metadata()?;
         if micros(stamped.modified()?) != stamp {
-            return Err(std::io::Error::other("the file system keeps no microseconds; put the folder on another"));
+            return Err(std::io::Error::other(
+                "the file system keeps no microseconds; put the folder on another",
+            ));
         }
         Ok(stamped)
     }
@@ -162,11 +167,17 @@ fn check(target: &Target) -> Result<()> {
     };
     let path = target.path.to_string();
     match (&target.mode, found) {
-        (PutMode::Create, Some(found)) => {
-            Err(Error::AlreadyExists { path, source: format!("the object exists as {found}").into() })
-        }
-        (PutMode::Update(expected), found) if expected.e_tag.is_none() || expected.e_tag != found => {
-            Err(Error::Precondition { path, source: format!("expected {expected:?}, found {found:?}").into() })
+        (PutMode::Create, Some(found)) => Err(Error::AlreadyExists {
+            path,
+            source: format!("the object exists as {found}").into(),
+        }),
+        (PutMode::Update(expected), found)
+            if expected.e_tag.is_none() || expected.e_tag != found =>
+        {
+            Err(Error::Precondition {
+                path,
+                source: format!("expected {expected:?}, found {found:?}").into(),
+            })
         }
         _ => Ok(()),
     }
@@ -178,7 +189,8 @@ fn tag_of(metadata: &Metadata) -> std::io::Result<String> {
 
 /// Creates `folder` and those above it that are missing, each synced into the one above it.
 pub(super) fn create_folder(folder: &FilePath) -> std::io::Result<()> {
-    let missing: Vec<&FilePath> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    let missing: Vec<&FilePath> =
+        folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     for folder in missing.into_iter().rev() {
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -38,7 +38,10 @@ impl S3Store {
         let (mut objects, mut common_prefixes) = (Vec::new(), Vec::new());
         while let Some(page) = pages.try_next().await? {
             objects.extend(self.objects(&page).into_iter().collect::<Result<Vec<_>>>()?);
-            let folders = page.common_prefixes().iter().filter_map(|folder| folder.prefix()?.strip_suffix('/'));
+            let folders = page
+                .common_prefixes()
+                .iter()
+                .filter_map(|folder| folder.prefix()?.strip_suffix('/'));
             common_prefixes.extend(folders.filter_map(|folder| self.path(folder)));
         }
         Ok(ListResult { common_prefixes, objects, extensions: Extensions::default() })
@@ -65,7 +68,9 @@ impl S3Store {
             };
             let sent = request.clone().set_continuation_token(after).send().await;
             let found = sent.map_err(|error| error::read(&prefix, error))?;
-            let next = found.next_continuation_token().map_or(Page::None, |token| Page::After(token.to_owned()));
+            let next = found
+                .next_continuation_token()
+                .map_or(Page::None, |token| Page::After(token.to_owned()));
             Ok(Some((found, (request, prefix, next))))
         })
         .boxed()
@@ -83,6 +88,9 @@ impl S3Store {
 
     fn object(&self, object: &Object) -> Option<Result<ObjectMeta>> {
         let path = self.path(object.key()?)?;
-        Some(size_of(object.size()).and_then(|size| meta(path, object.last_modified(), size, object.e_tag())))
+        Some(
+            size_of(object.size())
+                .and_then(|size| meta(path, object.last_modified(), size, object.e_tag())),
+        )
     }
 }

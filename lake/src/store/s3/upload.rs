@@ -3,9 +3,9 @@
 //! Memory holds the parts under way and no more. An upload that fails is taken back; what a killed
 //! process leaves behind, the bucket's lifecycle removes.
 
-use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -56,8 +56,20 @@ impl S3Store {
         }
     }
 
-    async fn upload(&self, path: &Path, file: &std::path::Path, size: u64, mode: &PutMode) -> Result<Ended> {
-        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(self.key(path)).send().await;
+    async fn upload(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        size: u64,
+        mode: &PutMode,
+    ) -> Result<Ended> {
+        let begun = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.key(path))
+            .send()
+            .await;
         let begun = begun.map_err(|error| error::write(path, &PutMode::Overwrite, error))?;
         let id = begun.upload_id.ok_or_else(|| generic("S3 began an upload without an id"))?;
         let upload = Upload { store: self, path, file, size, id };
@@ -79,7 +91,9 @@ impl Upload<'_> {
             .await?;
         match self.complete(parts, mode).await? {
             Ok(e_tag) => Ok(Ended::Done(result_of(e_tag))),
-            Err(sent) if error::is_conflict(&sent) => Ok(Ended::Conflict(error::write(self.path, mode, sent))),
+            Err(sent) if error::is_conflict(&sent) => {
+                Ok(Ended::Conflict(error::write(self.path, mode, sent)))
+            }
             Err(sent) => Err(error::write(self.path, mode, sent)),
         }
     }
@@ -118,7 +132,9 @@ impl Upload<'_> {
         &self,
         parts: Vec<CompletedPart>,
         mode: &PutMode,
-    ) -> Result<std::result::Result<Option<String>, SdkError<CompleteMultipartUploadError, HttpResponse>>> {
+    ) -> Result<
+        std::result::Result<Option<String>, SdkError<CompleteMultipartUploadError, HttpResponse>>,
+    > {
         let condition = Condition::of(mode)?;
         let completed = self
             .store
@@ -138,7 +154,8 @@ impl Upload<'_> {
     /// Frees the parts. The error of the upload says more than one of this.
     async fn abort(&self) {
         let store = self.store;
-        let abort = store.client.abort_multipart_upload().bucket(&store.bucket).key(store.key(self.path));
+        let abort =
+            store.client.abort_multipart_upload().bucket(&store.bucket).key(store.key(self.path));
         if let Err(error) = abort.upload_id(&self.id).send().await {
             tracing::debug!(path = %self.path, %error, "an unfinished upload was not taken back");
         }
