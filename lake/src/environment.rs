@@ -32,9 +32,12 @@ pub enum EnvironmentError {
     },
 }
 
+/// Gives the value of a variable, if it is set.
+type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Where variables are looked up; an empty value counts as none.
 pub struct Environment {
-    lookup: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    lookup: Lookup,
 }
 
 impl fmt::Debug for Environment {

@@ -48,7 +48,7 @@ pub enum Command {
     /// Merge waiting hits into the table now
     Merge(MergeArgs),
     /// Ask the metrics API a question
-    Query(QueryArgs),
+    Query(Box<QueryArgs>),
     /// Show hits waiting, last merge, dates and sizes
     Status,
 }

@@ -117,7 +117,10 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
 }
 
 /// Reads the same names out of a query, nested ones joined by `_`.
-#[must_use]
+///
+/// # Errors
+///
+/// [`Drop::Invalid`] when they are no hit.
 pub fn parse_query(pairs: Vec<(String, String)>) -> Result<Draft, Drop> {
     const GROUPS: [&str; 7] =
         ["event", "search", "content", "goal", "order", "dimensions", "timings"];

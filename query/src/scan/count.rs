@@ -159,7 +159,7 @@ fn count(
     let kind = text(columns.kind, row).unwrap_or_default();
     let visit = text(columns.visit, row).and_then(Id64::parse).map(|id| id.0);
     let start = columns.start.as_primitive::<TimestampMicrosecondType>();
-    let started = start.is_valid(row).then(|| start.value(row)).unwrap_or(ts);
+    let started = if start.is_valid(row) { start.value(row) } else { ts };
     let first = columns.first.is_valid(row) && columns.first.value(row);
     let value = match (name, columns.by) {
         ("", _) | (_, None) => None,

@@ -28,10 +28,7 @@ pub(super) struct Rows {
 pub(super) async fn date(store: &StoreRef, dt: Date) -> anyhow::Result<Rows> {
     let listed: Vec<_> =
         store.list(Some(&layout::date_prefix(layout::HOT, dt))).try_collect().await?;
-    let (table, holds) = match get(store, &layout::table_object(dt, 0)).await? {
-        Some(read) => read,
-        None => (Vec::new(), Holds::default()),
-    };
+    let (table, holds) = get(store, &layout::table_object(dt, 0)).await?.unwrap_or_default();
     let hot: Vec<Path> = listed
         .into_iter()
         .map(|object| object.location)

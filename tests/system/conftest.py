@@ -1,0 +1,76 @@
+"""What the whole-system tests share: the program, a running serve, questions to it."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "target" / "release" / "hitlake"
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def shared():
+    """Folder of real input; the test skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared/data, which is not here")
+    return SHARED
+
+
+class Serve:
+    """`hitlake serve` on a free port."""
+
+    def __init__(self, data):
+        self.data = data
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [PROGRAM, "--data", self.data, "serve", "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, text=True)
+        first = self.process.stdout.readline().strip()
+        assert first.startswith("hitlake: http://127.0.0.1:"), first
+        self.url = first.removeprefix("hitlake: ")
+        self.token = (self.data / "first-token").read_text().strip()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(20) == 0
+
+    def command(self, *args):
+        return subprocess.run([PROGRAM, "--data", self.data, *map(str, args)], capture_output=True, text=True)
+
+    def request(self, path, body=None, headers=None):
+        request = urllib.request.Request(self.url + path, body, headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
+    def metrics(self, query, site=1):
+        status, _, body = self.request(f"/v1/sites/{site}/metrics?{query}", headers={"Authorization": f"Bearer {self.token}"})
+        assert status == 200, body
+        return json.loads(body)
+
+    def drained(self):
+        """`merge` first waits until the stream is empty."""
+        done = self.command("merge")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def serve(tmp_path):
+    running = Serve(tmp_path / "data")
+    yield running
+    if running.process.poll() is None:
+        running.kill()

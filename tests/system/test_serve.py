@@ -1,0 +1,164 @@
+"""The whole chain in one process: beacon, stream, append, merge, table, metrics API."""
+
+import gzip
+import json
+import random
+import subprocess
+import time
+
+import duckdb
+import polars
+import pyarrow.dataset
+
+from conftest import PROGRAM
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"}
+LOG = "from=2015-05-17&to=2015-05-20&bots=include"
+
+
+def hit(**fields):
+    return json.dumps({"v": 1, "site": 1, "kind": "pageview", "url": "https://shop.example/a", **fields}).encode()
+
+
+def oracle(serve, select):
+    table = f"read_parquet('{serve.data}/store/hits/dt=*/*.parquet', hive_partitioning=true)"
+    return duckdb.sql(f"select {select} from {table} where site = 1 and dt between '2015-05-17' and '2015-05-20'").fetchone()
+
+
+def test_a_hit_shows_in_the_answer_within_five_seconds(serve):
+    status, headers, _ = serve.request("/hit", hit(), BROWSER)
+    assert (status, headers["Hitlake-Accepted"]) == (204, "1")
+    deadline = time.monotonic() + 5
+    while serve.metrics("metrics=pageviews")["totals"]["pageviews"] != 1:
+        assert time.monotonic() < deadline, "not within 5 seconds"
+        time.sleep(0.1)
+
+
+def test_bad_requests_are_refused_with_the_reason(serve):
+    assert serve.request("/hit", b"{", BROWSER)[0] == 400
+    assert serve.request("/hit", b" " * (4 * 1024 * 1024 + 1), BROWSER)[0] == 413
+    status, headers, _ = serve.request("/hit", hit(site=99), BROWSER)
+    assert (status, headers["Hitlake-Dropped"]) == (204, "unknown_site=1")
+    status, headers, _ = serve.request("/hit", hit(), {**BROWSER, "Sec-GPC": "1"})
+    assert headers["Hitlake-Dropped"] == "do_not_track=1"
+    assert serve.request("/v1/sites/1/metrics")[0] == 401
+    problem = json.loads(serve.request("/v1/sites/1/metrics?metrics=pageveiws", headers={"Authorization": f"Bearer {serve.token}"})[2])
+    assert (problem["parameter"], problem["suggestion"]) == ("metrics", "pageviews")
+
+
+def test_a_second_serve_is_refused(serve):
+    second = serve.command("serve", "--listen", "127.0.0.1:0")
+    assert second.returncode == 3
+    assert "in use" in second.stderr
+
+
+def test_the_log_is_accounted_for_and_importing_it_twice_adds_nothing(serve, shared):
+    def run():
+        done = serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
+        assert done.returncode == 0, done.stderr
+        cells = [line.split("┆") for line in done.stdout.splitlines() if "┆" in line]
+        return {name.strip(" │"): int(count.strip(" │")) for name, count in cells if count.strip(" │").isdigit()}
+
+    counts = run()
+    assert counts["lines"] == 10_000 and counts["dropped: unreadable"] == 1
+    assert sum(count for name, count in counts.items() if name != "lines") == 10_000
+    query = f"{LOG}&metrics=hits,pageviews,downloads,visits,visitors,bounces,visit_duration,entries,exits"
+    before = serve.metrics(query)["totals"]
+    assert before["pageviews"] == counts["hits: pageview"] and before["downloads"] == counts["hits: download"]
+    serve.drained()
+    assert serve.metrics(query)["totals"] == before
+    assert run() == counts
+    assert serve.metrics(query)["totals"] == before
+    serve.drained()
+    assert serve.metrics(query)["totals"] == before
+    by_duckdb = oracle(serve, """count(*), count(*) filter (kind = 'pageview'), count(*) filter (kind = 'download'),
+        count(distinct visit_id), count(distinct visitor_id), count(*) filter (is_entry and is_bounce),
+        sum(visit_duration_s) filter (is_entry), count(*) filter (is_entry and entry_path is not null), count(*) filter (is_entry and exit_path is not null)""")
+    assert list(before.values()) == list(by_duckdb)
+
+
+def test_visits_are_as_sql_alone_works_them_out(serve, shared):
+    serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
+    serve.drained()
+    table = f"read_parquet('{serve.data}/store/hits/dt=*/*.parquet', hive_partitioning=true)"
+    # Without ids and campaigns a visit is a run of one fingerprint with gaps below 30 minutes.
+    visits, = duckdb.sql(f"""select count(*) filter (gap is null or gap >= 1800) from (
+        select epoch(ts) - epoch(lag(ts) over (partition by site, dt, fingerprint order by ts, hit_id)) as gap
+        from {table} where hit_campaign is null)""").fetchone()
+    assert serve.metrics(f"{LOG}&metrics=visits")["totals"]["visits"] == visits
+
+
+def test_every_reader_reads_the_table(serve, shared):
+    serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
+    serve.drained()
+    folder = serve.data / "store" / "hits"
+    types = dict(duckdb.sql(f"select column_name, column_type from (describe from read_parquet('{folder}/dt=*/*.parquet', hive_partitioning=true))").fetchall())
+    assert (types["site"], types["ts"], types["path"], types["is_entry"], types["dt"]) == ("INTEGER", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "BOOLEAN", "DATE")
+    rows, = duckdb.sql(f"select count(*) from read_parquet('{folder}/dt=*/*.parquet')").fetchone()
+    by_polars = polars.scan_parquet(folder, hive_partitioning=True).select("site", "ts", "path", "dt").collect()
+    assert by_polars.height == rows and by_polars.schema["path"] == polars.String and str(by_polars.schema["ts"].time_zone) == "UTC"
+    by_arrow = pyarrow.dataset.dataset(folder, partitioning="hive").to_table(columns=["site", "ts", "path", "dt"])
+    assert by_arrow.num_rows == rows and str(by_arrow.schema.field("path").type) == "string"
+
+
+def test_matomos_log_importer_is_taken_whole(serve, shared):
+    tracked = 0
+    with gzip.open(shared / "matomo-import" / "import_logs-bulk-requests.ndjson.gz", "rt") as lines:
+        for record in map(json.loads, lines):
+            if '"requests"' not in record["body"]:
+                continue
+            body = json.loads(record["body"])
+            body["token_auth"] = serve.token
+            for position, request in enumerate(body["requests"]):
+                assert isinstance(request, (str, dict)), position
+            status, _, answer = serve.request("/matomo.php", json.dumps(body).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+            answer = json.loads(answer)
+            assert status == 200 and answer["invalid"] == 0, answer
+            tracked += answer["tracked"]
+    assert tracked == 13_455
+    serve.drained()
+    assert serve.metrics("metrics=hits&from=2015-01-01&to=2015-12-31&bots=include")["totals"]["hits"] == 13_455
+
+
+def test_killed_at_any_moment_every_acknowledged_hit_is_there_once(serve):
+    chance = random.Random(7)
+    acknowledged = set()
+    for _ in range(10):
+        deadline = time.monotonic() + chance.uniform(0.1, 1.5)
+        merge = subprocess.Popen([PROGRAM, "--data", serve.data, "merge"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while time.monotonic() < deadline:
+            now_ms = int(time.time() * 1000)
+            number = chance.getrandbits(74)
+            bits = now_ms << 80 | 7 << 76 | (number >> 62) << 64 | 2 << 62 | number & (1 << 62) - 1
+            text = f"{bits:032x}"
+            hit_id = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+            for _ in range(chance.choice([1, 1, 2])):
+                if serve.request("/hit", hit(id=hit_id), BROWSER)[0] == 204:
+                    acknowledged.add(hit_id)
+        merge.kill()
+        merge.wait()
+        serve.kill()
+        serve.start()
+    serve.drained()
+    assert serve.metrics("metrics=pageviews")["totals"]["pageviews"] == len(acknowledged)
+    stored = duckdb.sql(f"select hit_id from read_parquet('{serve.data}/store/hits/dt=*/*.parquet')").fetchall()
+    assert sorted(row[0] for row in stored) == sorted(acknowledged)
+    serve.stop()
+
+
+def test_sites_and_tokens(serve):
+    put = serve.command("site", "put", "-")
+    assert put.returncode == 2
+    settings = serve.data / "site.json"
+    settings.write_text('{"id":2,"time_zone":"UTC"}')
+    refused = serve.command("site", "put", settings)
+    assert refused.returncode == 2 and "did you mean timezone" in refused.stderr
+    settings.write_text('{"id":2,"name":"Shop","timezone":"Europe/Berlin"}')
+    assert serve.command("site", "put", settings).returncode == 0
+    assert json.loads(serve.command("site", "show", 2).stdout)["timezone"] == "Europe/Berlin"
+    token = serve.command("token", "add", "--sites", "2").stdout.strip()
+    assert len(token) == 32
+    assert serve.request("/v1/sites/1/metrics", headers={"Authorization": f"Bearer {token}"})[0] == 403
+    serve.command("token", "revoke", token)
+    time.sleep(1)
+    assert serve.request("/v1/sites/2/metrics", headers={"Authorization": f"Bearer {token}"})[0] == 401
