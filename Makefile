@@ -31,13 +31,7 @@ check: ## Format, clippy with warnings as errors, documentation, dependencies
 tracker: ## Build tracker/dist/tracker.js
 	npm --prefix tracker ci --silent && npm --prefix tracker run --silent build
 
-soak: ## The long proofs, at full length
-	HITLAKE_SOAK=full ./tests/run
-
-bench: release ## Load a running server with wrk and print hits a second
-	./tests/load/run
-
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test check tracker soak bench fmt
+.PHONY: help run release lambdas test check tracker fmt

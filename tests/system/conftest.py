@@ -1,6 +1,7 @@
 """What the whole-system tests share: the program, a running serve, questions to it."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import urllib.request
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "target" / "release" / "hitlake"
+PROGRAM = pathlib.Path(os.environ.get("HITLAKE_PROGRAM", ROOT / "target" / "release" / "hitlake"))
 SHARED = ROOT.parent / "shared" / "data"
 
 
