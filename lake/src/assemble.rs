@@ -10,8 +10,9 @@ mod outputs;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -100,9 +101,14 @@ fn compare_bytes(raw: &RecordBatch, left: u32, right: u32) -> Result<Ordering, A
     let options = FormatOptions::new().with_null("\0");
     for column in COLUMNS.iter().filter(|column| !column.of_visit) {
         let Some(array) = raw.column_by_name(column.name) else { continue };
-        let format = ArrayFormatter::try_new(Arc::as_ref(array), &options)?;
-        let text = |row: u32| format.value(row as usize).to_string();
-        let ordering = text(left).cmp(&text(right));
+        // A time with a zone cannot be shown without a zone database; its number can be compared.
+        let ordering = if let Some(times) = array.as_primitive_opt::<TimestampMicrosecondType>() {
+            times.value(left as usize).cmp(&times.value(right as usize))
+        } else {
+            let format = ArrayFormatter::try_new(Arc::as_ref(array), &options)?;
+            let text = |row: u32| format.value(row as usize).to_string();
+            text(left).cmp(&text(right))
+        };
         if ordering != Ordering::Equal {
             return Ok(ordering);
         }

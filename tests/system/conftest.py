@@ -54,9 +54,9 @@ class Serve:
         request = urllib.request.Request(self.url + path, body, headers or {})
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, dict(answer.headers), answer.read()
+                return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
-            return error.code, dict(error.headers), error.read()
+            return error.code, error.headers, error.read()
 
     def metrics(self, query, site=1):
         status, _, body = self.request(f"/v1/sites/{site}/metrics?{query}", headers={"Authorization": f"Bearer {self.token}"})
