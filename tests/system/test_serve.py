@@ -77,17 +77,6 @@ def test_the_log_is_accounted_for_and_importing_it_twice_adds_nothing(serve, sha
     assert list(before.values()) == list(by_duckdb)
 
 
-def test_visits_are_as_sql_alone_works_them_out(serve, shared):
-    serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
-    serve.drained()
-    table = f"read_parquet('{serve.data}/store/hits/dt=*/*.parquet', hive_partitioning=true)"
-    # Without ids and campaigns a visit is a run of one fingerprint with gaps below 30 minutes.
-    visits, = duckdb.sql(f"""select count(*) filter (gap is null or gap >= 1800) from (
-        select epoch(ts) - epoch(lag(ts) over (partition by site, dt, fingerprint order by ts, hit_id)) as gap
-        from {table} where hit_campaign is null)""").fetchall()[0]
-    assert serve.metrics(f"{LOG}&metrics=visits")["totals"]["visits"] == visits
-
-
 def test_every_reader_reads_the_table(serve, shared):
     serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
     serve.drained()
