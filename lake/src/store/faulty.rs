@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, StoreRef};
@@ -58,14 +58,19 @@ impl Plan {
             return Fault::None;
         }
         let drawn = u64::try_from(self.random.next_u128() % 1000).unwrap_or_default();
-        let Rates { failed, lost, twice } = self.rates;
+        let Rates {
+            failed,
+            lost,
+            twice,
+        } = self.rates;
         let fault = match drawn {
             drawn if drawn < failed => Fault::Failed,
             drawn if drawn < failed + lost => Fault::Lost,
             drawn if drawn < failed + lost + twice => Fault::Twice,
             _ => Fault::None,
         };
-        self.faults.fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
+        self.faults
+            .fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
         fault
     }
 }
@@ -74,8 +79,20 @@ impl FaultyStore {
     /// `inner` with faults at these `rates`, drawn from `seed`.
     #[must_use]
     pub fn new(inner: StoreRef, rates: Rates, seed: u64) -> Self {
-        let (random, active, faults) = (SeededRandom::new(seed), AtomicBool::new(true), AtomicU64::new(0));
-        Self { inner, plan: Arc::new(Plan { rates, random, active, faults }) }
+        let (random, active, faults) = (
+            SeededRandom::new(seed),
+            AtomicBool::new(true),
+            AtomicU64::new(0),
+        );
+        Self {
+            inner,
+            plan: Arc::new(Plan {
+                rates,
+                random,
+                active,
+                faults,
+            }),
+        }
     }
 
     /// Turns the faults on or off.
@@ -107,7 +124,10 @@ impl FaultyStore {
 }
 
 fn broken(text: &str) -> Error {
-    Error::Generic { store: "faulty", source: text.to_owned().into() }
+    Error::Generic {
+        store: "faulty",
+        source: text.to_owned().into(),
+    }
 }
 
 impl fmt::Display for FaultyStore {
@@ -118,15 +138,27 @@ impl fmt::Display for FaultyStore {
 
 #[async_trait]
 impl Store for FaultyStore {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
-        self.meet(|| self.inner.put_file(path, file, expected.clone())).await
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
+        self.meet(|| self.inner.put_file(path, file, expected.clone()))
+            .await
     }
 }
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.meet(|| self.inner.put_opts(path, payload.clone(), options.clone())).await
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        self.meet(|| self.inner.put_opts(path, payload.clone(), options.clone()))
+            .await
     }
 
     async fn put_multipart_opts(
@@ -138,10 +170,14 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.meet(|| self.inner.get_opts(path, options.clone())).await
+        self.meet(|| self.inner.get_opts(path, options.clone()))
+            .await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         paths
             .and_then(move |path| {
@@ -158,7 +194,9 @@ impl ObjectStore for FaultyStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.plan.next() {
             Fault::None | Fault::Twice => self.inner.list(prefix),
-            Fault::Failed | Fault::Lost => stream::once(async { Err(broken("the call failed")) }).boxed(),
+            Fault::Failed | Fault::Lost => {
+                stream::once(async { Err(broken("the call failed")) }).boxed()
+            }
         }
     }
 
@@ -182,27 +220,56 @@ mod tests {
     async fn create(rates: Rates) -> (Result<(), Error>, bool) {
         let store = FaultyStore::new(Arc::new(MemoryStore::new()), rates, 1);
         let path = Path::from("a");
-        let put = store.put_opts(&path, "x".into(), PutMode::Create.into()).await.map(|_| ());
+        let put = store
+            .put_opts(&path, "x".into(), PutMode::Create.into())
+            .await
+            .map(|_| ());
         assert_eq!(store.faults(), 1);
         store.set_active(false);
         (put, store.head(&path).await.is_ok())
     }
 
-
     #[tokio::test]
     async fn faults_do_what_they_say() {
-        let none = Rates { failed: 0, lost: 0, twice: 0 };
-        assert!(matches!(create(Rates { failed: 1000, ..none }).await, (Err(Error::Generic { .. }), false)));
-        assert!(matches!(create(Rates { lost: 1000, ..none }).await, (Err(Error::Generic { .. }), true)));
-        assert!(matches!(create(Rates { twice: 1000, ..none }).await, (Err(Error::AlreadyExists { .. }), true)));
+        let none = Rates {
+            failed: 0,
+            lost: 0,
+            twice: 0,
+        };
+        assert!(matches!(
+            create(Rates {
+                failed: 1000,
+                ..none
+            })
+            .await,
+            (Err(Error::Generic { .. }), false)
+        ));
+        assert!(matches!(
+            create(Rates { lost: 1000, ..none }).await,
+            (Err(Error::Generic { .. }), true)
+        ));
+        assert!(matches!(
+            create(Rates {
+                twice: 1000,
+                ..none
+            })
+            .await,
+            (Err(Error::AlreadyExists { .. }), true)
+        ));
     }
 
     #[tokio::test]
     async fn one_seed_is_one_plan() {
-        let rates = Rates { failed: 200, lost: 200, twice: 200 };
+        let rates = Rates {
+            failed: 200,
+            lost: 200,
+            twice: 200,
+        };
         let faults = |seed| {
             let store = FaultyStore::new(Arc::new(MemoryStore::new()), rates, seed);
-            (0..100).map(|_| format!("{:?}", store.plan.next())).collect::<Vec<_>>()
+            (0..100)
+                .map(|_| format!("{:?}", store.plan.next()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(faults(7), faults(7));
         assert_ne!(faults(7), faults(8));

@@ -9,8 +9,8 @@ use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, io_error, not_implemented};
@@ -37,19 +37,36 @@ impl fmt::Display for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
-        let bytes = tokio::fs::read(file).await.map_err(|error| io_error("memory", "cannot read", file, error))?;
-        self.put_opts(path, bytes.into(), PutMode::from(expected).into()).await
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
+        let bytes = tokio::fs::read(file)
+            .await
+            .map_err(|error| io_error("memory", "cannot read", file, error))?;
+        self.put_opts(path, bytes.into(), PutMode::from(expected).into())
+            .await
     }
 }
 
 #[async_trait]
 impl ObjectStore for MemoryStore {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.inner.put_opts(path, payload, options).await
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         Err(not_implemented("put_multipart_opts; use put_file", self))
     }
 
@@ -61,7 +78,10 @@ impl ObjectStore for MemoryStore {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         self.inner.delete_stream(paths)
     }
 

@@ -41,7 +41,10 @@ impl From<Expected> for PutMode {
     fn from(expected: Expected) -> Self {
         match expected {
             Expected::Absent => Self::Create,
-            Expected::ETag(e_tag) => Self::Update(UpdateVersion { e_tag: Some(e_tag), version: None }),
+            Expected::ETag(e_tag) => Self::Update(UpdateVersion {
+                e_tag: Some(e_tag),
+                version: None,
+            }),
         }
     }
 }
@@ -60,7 +63,12 @@ pub trait Store: object_store::ObjectStore {
     /// [`Error::AlreadyExists`] where nothing was expected and something is there;
     /// [`Error::Precondition`] where another version or nothing is there, or where the store could not decide
     /// (read again and start anew). After any other error the write may have taken place or not.
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult>;
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult>;
 }
 
 /// Whether a conditional write failed because the object was not what was expected.
@@ -69,16 +77,30 @@ pub trait Store: object_store::ObjectStore {
 /// first attempt: who must know reads it.
 #[must_use]
 pub const fn is_conflict(error: &Error) -> bool {
-    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. })
+    matches!(
+        error,
+        Error::AlreadyExists { .. } | Error::Precondition { .. }
+    )
 }
 
 /// The error of an operation that our stores leave out.
 fn not_implemented(operation: &str, implementer: &impl std::fmt::Display) -> Error {
-    Error::NotImplemented { operation: operation.to_owned(), implementer: implementer.to_string() }
+    Error::NotImplemented {
+        operation: operation.to_owned(),
+        implementer: implementer.to_string(),
+    }
 }
 
 /// The error of an input or output operation on a local file.
-fn io_error(store: &'static str, action: &str, file: &std::path::Path, error: std::io::Error) -> Error {
+fn io_error(
+    store: &'static str,
+    action: &str,
+    file: &std::path::Path,
+    error: std::io::Error,
+) -> Error {
     let text = format!("{action} {}: {error}", file.display());
-    Error::Generic { store, source: Box::new(std::io::Error::new(error.kind(), text)) }
+    Error::Generic {
+        store,
+        source: Box::new(std::io::Error::new(error.kind(), text)),
+    }
 }

@@ -29,8 +29,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, io_error, not_implemented};
@@ -61,14 +61,24 @@ impl FolderStore {
             .map_err(|error| io_error(NAME, "cannot create", folder, error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
         let writer = Writer::open(root)?;
-        Ok(Self { inner: Arc::new(inner), writer: Arc::new(writer) })
+        Ok(Self {
+            inner: Arc::new(inner),
+            writer: Arc::new(writer),
+        })
     }
 
     /// The file of `path`, refused where it would be one of the store's own.
     fn file_of(&self, path: &Path) -> Result<PathBuf> {
-        if path.parts().next().is_some_and(|part| part.as_ref() == STAGING) {
+        if path
+            .parts()
+            .next()
+            .is_some_and(|part| part.as_ref() == STAGING)
+        {
             let source = format!("{STAGING} belongs to the store itself").into();
-            return Err(object_store::Error::Generic { store: NAME, source });
+            return Err(object_store::Error::Generic {
+                store: NAME,
+                source,
+            });
         }
         self.inner.path_to_filesystem(path)
     }
@@ -79,10 +89,18 @@ impl FolderStore {
         mode: PutMode,
         fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()> + Send + 'static,
     ) -> Result<PutResult> {
-        let target = Target { file: self.file_of(path)?, path: path.clone(), mode };
+        let target = Target {
+            file: self.file_of(path)?,
+            path: path.clone(),
+            mode,
+        };
         let writer = Arc::clone(&self.writer);
         let e_tag = blocking(move || writer.put(&target, fill)).await?;
-        Ok(PutResult { e_tag: Some(e_tag), version: None, extensions: object_store::Extensions::default() })
+        Ok(PutResult {
+            e_tag: Some(e_tag),
+            version: None,
+            extensions: object_store::Extensions::default(),
+        })
     }
 }
 
@@ -94,7 +112,12 @@ impl fmt::Display for FolderStore {
 
 #[async_trait]
 impl Store for FolderStore {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
         let from = file.to_owned();
         self.write(path, expected.into(), move |to| {
             std::io::copy(&mut std::fs::File::open(from)?, to)?;
@@ -107,14 +130,25 @@ impl Store for FolderStore {
 #[async_trait]
 impl ObjectStore for FolderStore {
     /// Attributes and tags are dropped: a file has none.
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.write(path, options.mode, move |to| {
-            payload.iter().try_for_each(|bytes| std::io::Write::write_all(to, bytes))
+            payload
+                .iter()
+                .try_for_each(|bytes| std::io::Write::write_all(to, bytes))
         })
         .await
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         Err(not_implemented("put_multipart_opts; use put_file", self))
     }
 
@@ -129,7 +163,10 @@ impl ObjectStore for FolderStore {
             let size = got.meta.size;
             got.range = range
                 .as_range(size)
-                .map_err(|source| object_store::Error::Generic { store: NAME, source: Box::new(source) })?;
+                .map_err(|source| object_store::Error::Generic {
+                    store: NAME,
+                    source: Box::new(source),
+                })?;
         }
         Ok(got)
     }
@@ -139,7 +176,10 @@ impl ObjectStore for FolderStore {
         self.inner.get_ranges(path, ranges).await
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         paths
             .map(move |path| {
@@ -169,9 +209,13 @@ impl ObjectStore for FolderStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let mut found = self.inner.list_with_delimiter(prefix).await?;
-        found.common_prefixes.retain(|prefix| prefix.as_ref() != STAGING);
+        found
+            .common_prefixes
+            .retain(|prefix| prefix.as_ref() != STAGING);
         found.objects.iter_mut().for_each(with_our_e_tag);
-        found.objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
+        found
+            .objects
+            .sort_unstable_by(|left, right| left.location.cmp(&right.location));
         Ok(found)
     }
 
@@ -196,6 +240,8 @@ fn micros(time: SystemTime) -> u64 {
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -40,7 +40,11 @@ struct Lock(File);
 impl Writer {
     pub(super) fn open(root: PathBuf) -> Result<Self> {
         let staging = root.join(STAGING);
-        let writer = Self { root, staging, next: AtomicU64::new(0) };
+        let writer = Self {
+            root,
+            staging,
+            next: AtomicU64::new(0),
+        };
         writer.lock()?;
         writer.remove_stale()?;
         Ok(writer)
@@ -77,7 +81,8 @@ impl Writer {
             removed => removed.map_err(failed)?,
         }
         let mut folders = file.ancestors().skip(1);
-        let left = folders.find(|folder| *folder == self.root || std::fs::remove_dir(folder).is_err());
+        let left =
+            folders.find(|folder| *folder == self.root || std::fs::remove_dir(folder).is_err());
         left.map_or(Ok(()), sync_folder).map_err(failed)
     }
 
@@ -96,7 +101,9 @@ impl Writer {
     fn stage(&self) -> Result<(File, PathBuf)> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let name = self.staging.join(format!("{}#{number}", std::process::id()));
+            let name = self
+                .staging
+                .join(format!("{}#{number}", std::process::id()));
             match OpenOptions::new().create_new(true).write(true).open(&name) {
                 Ok(file) => return Ok((file, name)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -110,9 +117,17 @@ impl Writer {
         let lock = self.lock()?;
         check(target)?;
         let stamped = lock.stamp(file).map_err(failed)?;
-        target.file.parent().map_or(Ok(()), create_folder).map_err(failed)?;
+        target
+            .file
+            .parent()
+            .map_or(Ok(()), create_folder)
+            .map_err(failed)?;
         std::fs::rename(staged, &target.file).map_err(failed)?;
-        target.file.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
+        target
+            .file
+            .parent()
+            .map_or(Ok(()), sync_folder)
+            .map_err(failed)?;
         tag_of(&stamped).map_err(failed)
     }
 
@@ -120,12 +135,17 @@ impl Writer {
     fn remove_stale(&self) -> Result<()> {
         let failed = |error| io_error(NAME, "cannot tidy", &self.staging, error);
         let (probe, name) = self.stage()?;
-        let now = probe.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
+        let now = probe
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map_err(failed)?;
         std::fs::remove_file(name).map_err(failed)?;
         for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // A file that is gone meanwhile was published by its writer.
-            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+            let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+                continue;
+            };
             let age = now.duration_since(modified).unwrap_or_default();
             if entry.file_name() != LOCK && age > STAGED_FILE_MAX_AGE {
                 let _ = std::fs::remove_file(entry.path());
@@ -147,7 +167,9 @@ impl Lock {
         file.set_times(FileTimes::new().set_modified(time))?;
         let stamped = file.metadata()?;
         if micros(stamped.modified()?) != stamp {
-            return Err(std::io::Error::other("the file system keeps no microseconds; put the folder on another"));
+            return Err(std::io::Error::other(
+                "the file system keeps no microseconds; put the folder on another",
+            ));
         }
         Ok(stamped)
     }
@@ -162,11 +184,17 @@ fn check(target: &Target) -> Result<()> {
     };
     let path = target.path.to_string();
     match (&target.mode, found) {
-        (PutMode::Create, Some(found)) => {
-            Err(Error::AlreadyExists { path, source: format!("the object exists as {found}").into() })
-        }
-        (PutMode::Update(expected), found) if expected.e_tag.is_none() || expected.e_tag != found => {
-            Err(Error::Precondition { path, source: format!("expected {expected:?}, found {found:?}").into() })
+        (PutMode::Create, Some(found)) => Err(Error::AlreadyExists {
+            path,
+            source: format!("the object exists as {found}").into(),
+        }),
+        (PutMode::Update(expected), found)
+            if expected.e_tag.is_none() || expected.e_tag != found =>
+        {
+            Err(Error::Precondition {
+                path,
+                source: format!("expected {expected:?}, found {found:?}").into(),
+            })
         }
         _ => Ok(()),
     }
@@ -178,7 +206,10 @@ fn tag_of(metadata: &Metadata) -> std::io::Result<String> {
 
 /// Creates `folder` and those above it that are missing, each synced into the one above it.
 pub(super) fn create_folder(folder: &FilePath) -> std::io::Result<()> {
-    let missing: Vec<&FilePath> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    let missing: Vec<&FilePath> = folder
+        .ancestors()
+        .take_while(|folder| !folder.is_dir())
+        .collect();
     for folder in missing.into_iter().rev() {
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

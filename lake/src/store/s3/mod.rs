@@ -19,8 +19,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::{Expected, Store, io_error, not_implemented};
@@ -42,7 +42,12 @@ impl S3Store {
     /// The objects of `bucket` whose keys begin with `prefix` (an empty one: all of them).
     #[must_use]
     pub const fn new(client: Client, bucket: String, prefix: Path) -> Self {
-        Self { client, bucket, prefix, multipart_threshold_bytes: MULTIPART_THRESHOLD_BYTES }
+        Self {
+            client,
+            bucket,
+            prefix,
+            multipart_threshold_bytes: MULTIPART_THRESHOLD_BYTES,
+        }
     }
 
     /// The same store, which sends files of this many bytes and more in parts.
@@ -54,17 +59,33 @@ impl S3Store {
 
     /// The key of the object `path`.
     fn key(&self, path: &Path) -> String {
-        if self.prefix.is_root() { path.to_string() } else { format!("{}/{path}", self.prefix) }
+        if self.prefix.is_root() {
+            path.to_string()
+        } else {
+            format!("{}/{path}", self.prefix)
+        }
     }
 
     /// The path of the object `key`; none for keys that no path can have, such as a console's folder markers.
     fn path(&self, key: &str) -> Option<Path> {
-        let below = if self.prefix.is_root() { key } else { key.strip_prefix(self.prefix.as_ref())?.strip_prefix('/')? };
-        Path::parse(below).ok().filter(|path| path.as_ref() == below && !path.is_root())
+        let below = if self.prefix.is_root() {
+            key
+        } else {
+            key.strip_prefix(self.prefix.as_ref())?.strip_prefix('/')?
+        };
+        Path::parse(below)
+            .ok()
+            .filter(|path| path.as_ref() == below && !path.is_root())
     }
 
     async fn delete_one(&self, path: Path) -> Result<Path> {
-        let deleted = self.client.delete_object().bucket(&self.bucket).key(self.key(&path)).send().await;
+        let deleted = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(self.key(&path))
+            .send()
+            .await;
         match deleted {
             Ok(_) => Ok(path),
             Err(failed) => Err(error::read(&path, failed)),
@@ -80,32 +101,58 @@ impl fmt::Display for S3Store {
 
 #[async_trait]
 impl Store for S3Store {
-    async fn put_file(&self, path: &Path, file: &std::path::Path, expected: Expected) -> Result<PutResult> {
+    async fn put_file(
+        &self,
+        path: &Path,
+        file: &std::path::Path,
+        expected: Expected,
+    ) -> Result<PutResult> {
         let failed = |error| io_error(NAME, "cannot read", file, error);
         let size = tokio::fs::metadata(file).await.map_err(failed)?.len();
         if size >= self.multipart_threshold_bytes {
             return self.put_in_parts(path, file, size, &expected).await;
         }
         let bytes = Bytes::from(tokio::fs::read(file).await.map_err(failed)?);
-        self.put_opts(path, bytes.into(), object_store::PutMode::from(expected).into()).await
+        self.put_opts(
+            path,
+            bytes.into(),
+            object_store::PutMode::from(expected).into(),
+        )
+        .await
     }
 }
 
 #[async_trait]
 impl ObjectStore for S3Store {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.put_whole(path, payload.into(), &options).await
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         Err(not_implemented("put_multipart_opts; use put_file", self))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        if options.head { self.head_object(path, &options).await } else { self.get_object(path, &options).await }
+        if options.head {
+            self.head_object(path, &options).await
+        } else {
+            self.get_object(path, &options).await
+        }
     }
 
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         paths
             .map(move |path| {
@@ -120,7 +167,11 @@ impl ObjectStore for S3Store {
         self.list_from(prefix, None)
     }
 
-    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
         self.list_from(prefix, Some(offset))
     }
 

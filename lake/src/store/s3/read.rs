@@ -8,7 +8,9 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{Attributes, Error, Extensions, GetOptions, GetResult, GetResultPayload, ObjectMeta, Result};
+use object_store::{
+    Attributes, Error, Extensions, GetOptions, GetResult, GetResultPayload, ObjectMeta, Result,
+};
 
 use super::{NAME, S3Store, error};
 
@@ -54,17 +56,26 @@ impl S3Store {
     }
 }
 
-fn result(meta: ObjectMeta, range: Range<u64>, bytes: BoxStream<'static, Result<Bytes>>) -> GetResult {
+fn result(
+    meta: ObjectMeta,
+    range: Range<u64>,
+    bytes: BoxStream<'static, Result<Bytes>>,
+) -> GetResult {
     let payload = GetResultPayload::Stream(bytes);
-    GetResult { payload, meta, range, attributes: Attributes::default(), extensions: Extensions::default() }
+    GetResult {
+        payload,
+        meta,
+        range,
+        attributes: Attributes::default(),
+        extensions: Extensions::default(),
+    }
 }
 
 /// Which bytes came, and how large the whole object is.
 fn extent(found: &GetObjectOutput, asked: bool) -> Result<(Range<u64>, u64)> {
     match found.content_range() {
-        Some(text) => {
-            parse_content_range(text).ok_or_else(|| generic(format!("unreadable Content-Range {text:?}")))
-        }
+        Some(text) => parse_content_range(text)
+            .ok_or_else(|| generic(format!("unreadable Content-Range {text:?}"))),
         None if asked => Err(generic("a range was asked for and the answer says none")),
         None => size_of(found.content_length()).map(|size| (0..size, size)),
     }
@@ -79,22 +90,37 @@ fn parse_content_range(text: &str) -> Option<(Range<u64>, u64)> {
 }
 
 fn chunks(body: ByteStream) -> BoxStream<'static, Result<Bytes>> {
-    stream::try_unfold(body, |mut body| async move { Ok(body.try_next().await?.map(|bytes| (bytes, body))) })
-        .map_err(|error: aws_sdk_s3::primitives::ByteStreamError| generic(error))
-        .boxed()
+    stream::try_unfold(body, |mut body| async move {
+        Ok(body.try_next().await?.map(|bytes| (bytes, body)))
+    })
+    .map_err(|error: aws_sdk_s3::primitives::ByteStreamError| generic(error))
+    .boxed()
 }
 
 /// What is known of an object.
-pub(super) fn meta(path: Path, modified: Option<&DateTime>, size: u64, e_tag: Option<&str>) -> Result<ObjectMeta> {
+pub(super) fn meta(
+    path: Path,
+    modified: Option<&DateTime>,
+    size: u64,
+    e_tag: Option<&str>,
+) -> Result<ObjectMeta> {
     let modified = modified.copied().unwrap_or_else(|| DateTime::from_secs(0));
     let modified = SystemTime::try_from(modified).map_err(generic)?;
     let e_tag = e_tag.map(ToOwned::to_owned);
-    Ok(ObjectMeta { location: path, last_modified: modified.into(), size, e_tag, version: None })
+    Ok(ObjectMeta {
+        location: path,
+        last_modified: modified.into(),
+        size,
+        e_tag,
+        version: None,
+    })
 }
 
 /// A size as S3 gives it; a missing one would make us read nothing, so it is an error.
 pub(super) fn size_of(bytes: Option<i64>) -> Result<u64> {
-    bytes.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| generic("S3 gave no size"))
+    bytes
+        .and_then(|bytes| u64::try_from(bytes).ok())
+        .ok_or_else(|| generic("S3 gave no size"))
 }
 
 /// Our conditions on times come from `object_store`, the SDK has a type of its own.
@@ -104,7 +130,10 @@ fn date(time: impl Into<SystemTime>) -> DateTime {
 
 /// An error without a meaning of its own.
 pub(super) fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Generic { store: NAME, source: source.into() }
+    Error::Generic {
+        store: NAME,
+        source: source.into(),
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +143,13 @@ mod tests {
     #[test]
     fn content_ranges() {
         assert_eq!(parse_content_range("bytes 0-4/11"), Some((0..5, 11)));
-        for text in ["", "bytes */11", "bytes 0-4/*", "0-4/11", "bytes 0-18446744073709551615/1"] {
+        for text in [
+            "",
+            "bytes */11",
+            "bytes 0-4/*",
+            "0-4/11",
+            "bytes 0-18446744073709551615/1",
+        ] {
             assert_eq!(parse_content_range(text), None, "{text}");
         }
     }

@@ -23,17 +23,26 @@ impl Condition {
     pub(super) fn of(mode: &PutMode) -> Result<Self> {
         match mode {
             PutMode::Overwrite => Ok(Self::default()),
-            PutMode::Create => Ok(Self { if_none_match: Some("*".to_owned()), ..Self::default() }),
-            PutMode::Update(version) if version.e_tag.is_some() => {
-                Ok(Self { if_match: version.e_tag.clone(), ..Self::default() })
-            }
+            PutMode::Create => Ok(Self {
+                if_none_match: Some("*".to_owned()),
+                ..Self::default()
+            }),
+            PutMode::Update(version) if version.e_tag.is_some() => Ok(Self {
+                if_match: version.e_tag.clone(),
+                ..Self::default()
+            }),
             PutMode::Update(_) => Err(generic("an update must say which ETag it replaces")),
         }
     }
 }
 
 impl S3Store {
-    pub(super) async fn put_whole(&self, path: &Path, bytes: Bytes, options: &PutOptions) -> Result<PutResult> {
+    pub(super) async fn put_whole(
+        &self,
+        path: &Path,
+        bytes: Bytes,
+        options: &PutOptions,
+    ) -> Result<PutResult> {
         let content_type = self.content_type(&options.attributes)?;
         let condition = Condition::of(&options.mode)?;
         let mut waits = conflict_waits();
@@ -63,7 +72,12 @@ impl S3Store {
         for (attribute, value) in attributes {
             match attribute {
                 Attribute::ContentType => content_type = Some(value.to_string()),
-                other => return Err(not_implemented(&format!("put_opts with attribute {other:?}"), self)),
+                other => {
+                    return Err(not_implemented(
+                        &format!("put_opts with attribute {other:?}"),
+                        self,
+                    ));
+                }
             }
         }
         Ok(content_type)
@@ -71,11 +85,17 @@ impl S3Store {
 }
 
 pub(super) fn result_of(e_tag: Option<String>) -> PutResult {
-    PutResult { e_tag, version: None, extensions: Extensions::default() }
+    PutResult {
+        e_tag,
+        version: None,
+        extensions: Extensions::default(),
+    }
 }
 
 /// How long to wait before each further attempt at a write that met another one.
 pub(super) fn conflict_waits() -> impl Iterator<Item = Duration> {
     let doubled = |wait: &Duration| Some(wait.saturating_mul(2));
-    std::iter::successors(Some(S3_CONFLICT_WAIT), doubled).zip(1..S3_CONFLICT_ATTEMPTS).map(|(wait, _)| wait)
+    std::iter::successors(Some(S3_CONFLICT_WAIT), doubled)
+        .zip(1..S3_CONFLICT_ATTEMPTS)
+        .map(|(wait, _)| wait)
 }
