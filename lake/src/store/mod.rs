@@ -5,6 +5,7 @@
 //! of them: a write is atomic and durable when it returns, of writers racing for
 //! one key or one `ETag` exactly one wins, a reader that pins an `ETag` never sees
 //! bytes of another version, and listings are complete and in the order of bytes.
+//! An `ETag` changes with the bytes; whether equal bytes written again keep it differs (S3: yes).
 //! Nothing here knows what the objects hold.
 
 pub mod aws;
