@@ -43,8 +43,7 @@ where
 }
 
 /// The number and the new `ETag` of the only one who won; all others must have met the condition.
-#[track_caller]
-fn winner(results: Vec<Result<PutResult, Error>>) -> (usize, String) {
+fn winner(what: &str, results: Vec<Result<PutResult, Error>>) -> (usize, String) {
     let mut won = Vec::new();
     for (number, result) in results.into_iter().enumerate() {
         match result {
@@ -52,32 +51,31 @@ fn winner(results: Vec<Result<PutResult, Error>>) -> (usize, String) {
             Err(error) => assert!(is_conflict(&error), "writer {number}: {error}"),
         }
     }
-    assert_eq!(won.len(), 1, "one writer wins");
+    assert_eq!(won.len(), 1, "{what}: one writer wins, but here {won:?}");
     won.pop().unwrap()
 }
 
+/// Every writer brings other bytes than all before: S3's `ETag` is a digest, and who writes equal bytes
+/// leaves it as it is, so that the next writer wins too.
 async fn one_wins(handles: &[StoreRef], path: &Path, mode: PutMode) -> String {
+    let bytes = |number: usize| format!("writer {number} by {mode:?}");
     let results = together(handles, |number, store| {
-        let (path, mode) = (path.clone(), mode.clone());
-        async move {
-            store
-                .put_opts(&path, number.to_string().into(), mode.into())
-                .await
-        }
+        let (path, mode, bytes) = (path.clone(), mode.clone(), bytes(number));
+        async move { store.put_opts(&path, bytes.into(), mode.into()).await }
     })
     .await;
-    let (number, e_tag) = winner(results);
+    let (number, e_tag) = winner(&format!("put {mode:?}"), results);
     let store = handles.first().unwrap();
     assert_eq!(
         read(store.as_ref(), path).await,
-        number.to_string(),
+        bytes(number),
         "the winner's bytes are there"
     );
     assert_eq!(store.head(path).await.unwrap().e_tag.as_ref(), Some(&e_tag));
     e_tag
 }
 
-/// Every writer brings other bytes: S3's `ETag` is a digest, and equal bytes would win one after the other.
+/// The same from files, in parts where the store's threshold says so.
 async fn from_files(handles: &[StoreRef], path: &Path) {
     let race = |expected: Expected| {
         let path = path.clone();
@@ -89,8 +87,8 @@ async fn from_files(handles: &[StoreRef], path: &Path) {
             }
         })
     };
-    let (_, first) = winner(race(Expected::Absent).await);
-    winner(race(Expected::ETag(first)).await);
+    let (_, first) = winner("create from a file", race(Expected::Absent).await);
+    winner("replace from a file", race(Expected::ETag(first)).await);
 }
 
 /// Reads, adds one and replaces if unchanged, until it worked: every addition must be in the sum.
