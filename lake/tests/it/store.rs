@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_s3::config::{Credentials, Region};
 use lake::environment::Environment;
 use lake::store::aws::Aws;
 use lake::store::folder::FolderStore;
@@ -13,7 +14,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
 /// Tells a copy of this program which folder to race in.
 const RACE_FOLDER: &str = "HITLAKE_TEST_RACE_FOLDER";
-/// Where an emulator of S3 listens; credentials and region come by AWS's own variables.
+/// Where an emulator of S3 listens.
 const S3_ENDPOINT: &str = "HITLAKE_TEST_S3_ENDPOINT";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,11 +50,7 @@ async fn s3_conforms() {
         println!("skipped: {S3_ENDPOINT} is not set");
         return;
     };
-    let aws = Aws::new(&environment);
-    let config = aws_sdk_s3::config::Builder::from(aws.config().await)
-        .endpoint_url(endpoint)
-        .force_path_style(true);
-    let client = aws_sdk_s3::Client::from_conf(config.build());
+    let client = s3_client(&endpoint, Aws::new(&environment).config().await);
     let bucket = format!("conformance-{}", std::process::id());
     client.create_bucket().bucket(&bucket).send().await.unwrap();
     conformance::run(Arc::new(S3Store::new(
@@ -74,6 +71,21 @@ async fn s3_conforms() {
         !matches!(error, object_store::Error::NotFound { .. }),
         "a missing bucket is no empty store: {error}"
     );
+}
+
+/// A client of an emulator, which believes any credentials.
+pub(crate) fn s3_client(endpoint: &str, shared: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
+    let credentials = Credentials::builder()
+        .access_key_id("test")
+        .secret_access_key("test")
+        .provider_name("test")
+        .build();
+    let config = aws_sdk_s3::config::Builder::from(shared)
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .credentials_provider(credentials)
+        .region(Region::new("us-east-1"));
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 /// Several processes create the same keys in one folder; each key must have one creator.
@@ -152,6 +164,29 @@ async fn a_folder_keeps_its_own_files_to_itself() {
         .map(|f| f.unwrap().file_name())
         .collect();
     assert_eq!(staged, ["lock#0"]);
+}
+
+/// A coarse clock, and one that is put back, give new times all the same: they are the `ETag`s.
+#[tokio::test]
+async fn a_folder_stamps_every_write_with_a_later_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FolderStore::open(folder.path()).unwrap();
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(folder.path().join(".staging/lock#0"))
+        .unwrap();
+    let ahead = lock.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(3600);
+    lock.set_modified(ahead).unwrap();
+    let mut last = ahead.into();
+    let path = Path::from("same/size");
+    for _ in 0..3 {
+        let put = store.put(&path, "x".into()).await.unwrap();
+        let meta = store.head(&path).await.unwrap();
+        assert!(meta.last_modified > last);
+        assert_eq!(meta.e_tag, put.e_tag);
+        last = meta.last_modified;
+        store.delete(&path).await.unwrap();
+    }
 }
 
 #[tokio::test]
