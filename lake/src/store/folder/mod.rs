@@ -7,7 +7,7 @@
 //!
 //! A write fills a staged file and syncs it; then, under the folder's file lock, compares
 //! what lies there with what was expected, takes a stamp, renames the staged file into place
-//! and syncs the folders ([`writing`]). The stamp, a time in microseconds above every stamp
+//! and syncs the folders (`writing`). The stamp, a time in microseconds above every stamp
 //! before, becomes the file's modification time, and that with the size is the `ETag`: no
 //! two writes share it, and it needs nothing beside the file. Who has a file open keeps
 //! reading what it opened, since files are replaced and never changed.

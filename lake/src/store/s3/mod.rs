@@ -2,7 +2,7 @@
 //!
 //! Conditions are S3's own (`If-Match`, `If-None-Match`). The SDK retries lost answers, and then a
 //! conditional write may fail on what its own first attempt wrote: callers read again, as
-//! [`Store::put_file`](super::Store::put_file) says. Versioned buckets and customer keys are not known here.
+//! [`Store::put_file`] says. Versioned buckets and customer keys are not known here.
 
 mod error;
 mod list;
