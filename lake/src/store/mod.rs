@@ -5,6 +5,7 @@
 //! of them: a write is atomic and durable when it returns, of writers racing for
 //! one key or one `ETag` exactly one wins, a reader that pins an `ETag` never sees
 //! bytes of another version, and listings are complete and in the order of bytes.
+//! An `ETag` changes with the bytes; whether equal bytes written again keep it differs (S3: yes).
 //! Nothing here knows what the objects hold.
 
 pub mod aws;
@@ -41,9 +42,10 @@ impl From<Expected> for PutMode {
     fn from(expected: Expected) -> Self {
         match expected {
             Expected::Absent => Self::Create,
-            Expected::ETag(e_tag) => {
-                Self::Update(UpdateVersion { e_tag: Some(e_tag), version: None })
-            }
+            Expected::ETag(e_tag) => Self::Update(UpdateVersion {
+                e_tag: Some(e_tag),
+                version: None,
+            }),
         }
     }
 }
@@ -76,12 +78,18 @@ pub trait Store: object_store::ObjectStore {
 /// first attempt: who must know reads it.
 #[must_use]
 pub const fn is_conflict(error: &Error) -> bool {
-    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. })
+    matches!(
+        error,
+        Error::AlreadyExists { .. } | Error::Precondition { .. }
+    )
 }
 
 /// The error of an operation that our stores leave out.
 fn not_implemented(operation: &str, implementer: &impl std::fmt::Display) -> Error {
-    Error::NotImplemented { operation: operation.to_owned(), implementer: implementer.to_string() }
+    Error::NotImplemented {
+        operation: operation.to_owned(),
+        implementer: implementer.to_string(),
+    }
 }
 
 /// The error of an input or output operation on a local file.
@@ -92,5 +100,8 @@ fn io_error(
     error: std::io::Error,
 ) -> Error {
     let text = format!("{action} {}: {error}", file.display());
-    Error::Generic { store, source: Box::new(std::io::Error::new(error.kind(), text)) }
+    Error::Generic {
+        store,
+        source: Box::new(std::io::Error::new(error.kind(), text)),
+    }
 }

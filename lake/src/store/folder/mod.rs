@@ -7,7 +7,7 @@
 //!
 //! A write fills a staged file and syncs it; then, under the folder's file lock, compares
 //! what lies there with what was expected, takes a stamp, renames the staged file into place
-//! and syncs the folders ([`writing`]). The stamp, a time in microseconds above every stamp
+//! and syncs the folders (`writing`). The stamp, a time in microseconds above every stamp
 //! before, becomes the file's modification time, and that with the size is the `ETag`: no
 //! two writes share it, and it needs nothing beside the file. Who has a file open keeps
 //! reading what it opened, since files are replaced and never changed.
@@ -61,14 +61,24 @@ impl FolderStore {
             .map_err(|error| io_error(NAME, "cannot create", folder, error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
         let writer = Writer::open(root)?;
-        Ok(Self { inner: Arc::new(inner), writer: Arc::new(writer) })
+        Ok(Self {
+            inner: Arc::new(inner),
+            writer: Arc::new(writer),
+        })
     }
 
     /// The file of `path`, refused where it would be one of the store's own.
     fn file_of(&self, path: &Path) -> Result<PathBuf> {
-        if path.parts().next().is_some_and(|part| part.as_ref() == STAGING) {
+        if path
+            .parts()
+            .next()
+            .is_some_and(|part| part.as_ref() == STAGING)
+        {
             let source = format!("{STAGING} belongs to the store itself").into();
-            return Err(object_store::Error::Generic { store: NAME, source });
+            return Err(object_store::Error::Generic {
+                store: NAME,
+                source,
+            });
         }
         self.inner.path_to_filesystem(path)
     }
@@ -79,7 +89,11 @@ impl FolderStore {
         mode: PutMode,
         fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()> + Send + 'static,
     ) -> Result<PutResult> {
-        let target = Target { file: self.file_of(path)?, path: path.clone(), mode };
+        let target = Target {
+            file: self.file_of(path)?,
+            path: path.clone(),
+            mode,
+        };
         let writer = Arc::clone(&self.writer);
         let e_tag = blocking(move || writer.put(&target, fill)).await?;
         Ok(PutResult {
@@ -123,7 +137,9 @@ impl ObjectStore for FolderStore {
         options: PutOptions,
     ) -> Result<PutResult> {
         self.write(path, options.mode, move |to| {
-            payload.iter().try_for_each(|bytes| std::io::Write::write_all(to, bytes))
+            payload
+                .iter()
+                .try_for_each(|bytes| std::io::Write::write_all(to, bytes))
         })
         .await
     }
@@ -145,10 +161,12 @@ impl ObjectStore for FolderStore {
         options.check_preconditions(&got.meta)?;
         if let Some(range) = options.range {
             let size = got.meta.size;
-            got.range = range.as_range(size).map_err(|source| object_store::Error::Generic {
-                store: NAME,
-                source: Box::new(source),
-            })?;
+            got.range = range
+                .as_range(size)
+                .map_err(|source| object_store::Error::Generic {
+                    store: NAME,
+                    source: Box::new(source),
+                })?;
         }
         Ok(got)
     }
@@ -191,9 +209,13 @@ impl ObjectStore for FolderStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let mut found = self.inner.list_with_delimiter(prefix).await?;
-        found.common_prefixes.retain(|prefix| prefix.as_ref() != STAGING);
+        found
+            .common_prefixes
+            .retain(|prefix| prefix.as_ref() != STAGING);
         found.objects.iter_mut().for_each(with_our_e_tag);
-        found.objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
+        found
+            .objects
+            .sort_unstable_by(|left, right| left.location.cmp(&right.location));
         Ok(found)
     }
 
