@@ -57,9 +57,7 @@ impl Environment {
     /// Variables as `lookup` gives them.
     #[must_use]
     pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self {
-            lookup: Box::new(lookup),
-        }
+        Self { lookup: Box::new(lookup) }
     }
 
     /// These names and values, and no others.
@@ -121,23 +119,16 @@ impl Environment {
         T: FromStr,
         T::Err: fmt::Display,
     {
-        self.parse(name, allowed)?
-            .ok_or_else(|| missing(name, allowed))
+        self.parse(name, allowed)?.ok_or_else(|| missing(name, allowed))
     }
 }
 
 fn missing(name: &str, allowed: &str) -> EnvironmentError {
-    EnvironmentError::Missing {
-        name: name.to_owned(),
-        allowed: allowed.to_owned(),
-    }
+    EnvironmentError::Missing { name: name.to_owned(), allowed: allowed.to_owned() }
 }
 
 /// Bytes that are no UTF-8 are kept as replacement characters, so that the error can show them.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn process_variable(name: &str) -> Option<String> {
     match std::env::var(name) {
         Ok(value) => Some(value),
@@ -161,10 +152,7 @@ mod tests {
             error,
             "HITLAKE_MERGE_MEMORY_MB is \"lots\", which is not allowed: invalid digit found in string; allowed: a number of MiB"
         );
-        let error = environment
-            .required("HITLAKE_STORE", "a folder")
-            .unwrap_err()
-            .to_string();
+        let error = environment.required("HITLAKE_STORE", "a folder").unwrap_err().to_string();
         assert_eq!(error, "HITLAKE_STORE is not set; allowed: a folder");
         assert_eq!(environment.optional("EMPTY"), None);
         assert_eq!(environment.parse::<u32>("EMPTY", "").unwrap(), None);
@@ -173,9 +161,6 @@ mod tests {
     #[test]
     fn the_process_has_a_path() {
         assert!(Environment::process().optional("PATH").is_some());
-        assert_eq!(
-            Environment::process().optional("HITLAKE_NO_SUCH_VARIABLE"),
-            None
-        );
+        assert_eq!(Environment::process().optional("HITLAKE_NO_SUCH_VARIABLE"), None);
     }
 }

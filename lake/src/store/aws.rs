@@ -22,9 +22,7 @@ pub struct Aws {
 
 impl fmt::Debug for Aws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aws")
-            .field("path_style", &self.path_style)
-            .finish_non_exhaustive()
+        f.debug_struct("Aws").field("path_style", &self.path_style).finish_non_exhaustive()
     }
 }
 
@@ -36,10 +34,7 @@ impl Aws {
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
         let path_style = environment.optional("AWS_ENDPOINT_URL_S3").is_some();
-        Self {
-            path_style,
-            config: OnceCell::new(),
-        }
+        Self { path_style, config: OnceCell::new() }
     }
 
     /// The shared configuration, loaded at the first call.
@@ -70,11 +65,7 @@ async fn load() -> SdkConfig {
         .build_https();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(https)
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(AWS_CONNECT_TIMEOUT)
-                .build(),
-        )
+        .timeout_config(TimeoutConfig::builder().connect_timeout(AWS_CONNECT_TIMEOUT).build())
         .retry_config(RetryConfig::standard().with_max_attempts(AWS_ATTEMPTS))
         .load()
         .await

@@ -58,19 +58,14 @@ impl Plan {
             return Fault::None;
         }
         let drawn = u64::try_from(self.random.next_u128() % 1000).unwrap_or_default();
-        let Rates {
-            failed,
-            lost,
-            twice,
-        } = self.rates;
+        let Rates { failed, lost, twice } = self.rates;
         let fault = match drawn {
             drawn if drawn < failed => Fault::Failed,
             drawn if drawn < failed + lost => Fault::Lost,
             drawn if drawn < failed + lost + twice => Fault::Twice,
             _ => Fault::None,
         };
-        self.faults
-            .fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
+        self.faults.fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
         fault
     }
 }
@@ -79,20 +74,9 @@ impl FaultyStore {
     /// `inner` with faults at these `rates`, drawn from `seed`.
     #[must_use]
     pub fn new(inner: StoreRef, rates: Rates, seed: u64) -> Self {
-        let (random, active, faults) = (
-            SeededRandom::new(seed),
-            AtomicBool::new(true),
-            AtomicU64::new(0),
-        );
-        Self {
-            inner,
-            plan: Arc::new(Plan {
-                rates,
-                random,
-                active,
-                faults,
-            }),
-        }
+        let (random, active, faults) =
+            (SeededRandom::new(seed), AtomicBool::new(true), AtomicU64::new(0));
+        Self { inner, plan: Arc::new(Plan { rates, random, active, faults }) }
     }
 
     /// Turns the faults on or off.
@@ -124,10 +108,7 @@ impl FaultyStore {
 }
 
 fn broken(text: &str) -> Error {
-    Error::Generic {
-        store: "faulty",
-        source: text.to_owned().into(),
-    }
+    Error::Generic { store: "faulty", source: text.to_owned().into() }
 }
 
 impl fmt::Display for FaultyStore {
@@ -144,8 +125,7 @@ impl Store for FaultyStore {
         file: &std::path::Path,
         expected: Expected,
     ) -> Result<PutResult> {
-        self.meet(|| self.inner.put_file(path, file, expected.clone()))
-            .await
+        self.meet(|| self.inner.put_file(path, file, expected.clone())).await
     }
 }
 
@@ -157,8 +137,7 @@ impl ObjectStore for FaultyStore {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        self.meet(|| self.inner.put_opts(path, payload.clone(), options.clone()))
-            .await
+        self.meet(|| self.inner.put_opts(path, payload.clone(), options.clone())).await
     }
 
     async fn put_multipart_opts(
@@ -170,8 +149,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.meet(|| self.inner.get_opts(path, options.clone()))
-            .await
+        self.meet(|| self.inner.get_opts(path, options.clone())).await
     }
 
     fn delete_stream(
@@ -220,10 +198,7 @@ mod tests {
     async fn create(rates: Rates) -> (Result<(), Error>, bool) {
         let store = FaultyStore::new(Arc::new(MemoryStore::new()), rates, 1);
         let path = Path::from("a");
-        let put = store
-            .put_opts(&path, "x".into(), PutMode::Create.into())
-            .await
-            .map(|_| ());
+        let put = store.put_opts(&path, "x".into(), PutMode::Create.into()).await.map(|_| ());
         assert_eq!(store.faults(), 1);
         store.set_active(false);
         (put, store.head(&path).await.is_ok())
@@ -231,17 +206,9 @@ mod tests {
 
     #[tokio::test]
     async fn faults_do_what_they_say() {
-        let none = Rates {
-            failed: 0,
-            lost: 0,
-            twice: 0,
-        };
+        let none = Rates { failed: 0, lost: 0, twice: 0 };
         assert!(matches!(
-            create(Rates {
-                failed: 1000,
-                ..none
-            })
-            .await,
+            create(Rates { failed: 1000, ..none }).await,
             (Err(Error::Generic { .. }), false)
         ));
         assert!(matches!(
@@ -249,27 +216,17 @@ mod tests {
             (Err(Error::Generic { .. }), true)
         ));
         assert!(matches!(
-            create(Rates {
-                twice: 1000,
-                ..none
-            })
-            .await,
+            create(Rates { twice: 1000, ..none }).await,
             (Err(Error::AlreadyExists { .. }), true)
         ));
     }
 
     #[tokio::test]
     async fn one_seed_is_one_plan() {
-        let rates = Rates {
-            failed: 200,
-            lost: 200,
-            twice: 200,
-        };
+        let rates = Rates { failed: 200, lost: 200, twice: 200 };
         let faults = |seed| {
             let store = FaultyStore::new(Arc::new(MemoryStore::new()), rates, seed);
-            (0..100)
-                .map(|_| format!("{:?}", store.plan.next()))
-                .collect::<Vec<_>>()
+            (0..100).map(|_| format!("{:?}", store.plan.next())).collect::<Vec<_>>()
         };
         assert_eq!(faults(7), faults(7));
         assert_ne!(faults(7), faults(8));

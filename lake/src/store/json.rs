@@ -58,10 +58,7 @@ pub async fn read_json<T: DeserializeOwned>(
     let bytes = got.bytes().await?;
     match serde_json::from_slice(&bytes) {
         Ok(value) => Ok(Some(Versioned { value, e_tag })),
-        Err(source) => Err(JsonError::Unreadable {
-            path: path.to_string(),
-            source,
-        }),
+        Err(source) => Err(JsonError::Unreadable { path: path.to_string(), source }),
     }
 }
 
@@ -76,24 +73,15 @@ pub async fn put_json_if<T: Serialize + Sync>(
     value: &T,
     expected: Expected,
 ) -> Result<String, JsonError> {
-    let unreadable = |source| JsonError::Unreadable {
-        path: path.to_string(),
-        source,
-    };
+    let unreadable = |source| JsonError::Unreadable { path: path.to_string(), source };
     let mut bytes = serde_json::to_vec_pretty(value).map_err(unreadable)?;
     bytes.push(b'\n');
     match store
-        .put_opts(
-            path,
-            bytes.into(),
-            PutOptions::from(object_store::PutMode::from(expected)),
-        )
+        .put_opts(path, bytes.into(), PutOptions::from(object_store::PutMode::from(expected)))
         .await
     {
         Ok(put) => Ok(put.e_tag.unwrap_or_default()),
-        Err(error) if is_conflict(&error) => Err(JsonError::Conflict {
-            path: path.to_string(),
-        }),
+        Err(error) if is_conflict(&error) => Err(JsonError::Conflict { path: path.to_string() }),
         Err(error) => Err(error.into()),
     }
 }
@@ -109,25 +97,16 @@ mod tests {
         let store = MemoryStore::new();
         let path = Path::from("settings/tokens.json");
         assert!(read_json::<Vec<u8>>(&store, &path).await.unwrap().is_none());
-        let first = put_json_if(&store, &path, &vec![1], Expected::Absent)
-            .await
-            .unwrap();
-        let second = put_json_if(&store, &path, &vec![1, 2], Expected::ETag(first.clone()))
-            .await
-            .unwrap();
+        let first = put_json_if(&store, &path, &vec![1], Expected::Absent).await.unwrap();
+        let second =
+            put_json_if(&store, &path, &vec![1, 2], Expected::ETag(first.clone())).await.unwrap();
         let read = read_json::<Vec<u8>>(&store, &path).await.unwrap().unwrap();
         assert_eq!((read.value, read.e_tag), (vec![1, 2], second));
         for stale in [Expected::Absent, Expected::ETag(first)] {
-            let error = put_json_if(&store, &path, &vec![3], stale)
-                .await
-                .unwrap_err();
+            let error = put_json_if(&store, &path, &vec![3], stale).await.unwrap_err();
             assert!(matches!(error, JsonError::Conflict { .. }));
         }
         let error = read_json::<Vec<String>>(&store, &path).await.unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("settings/tokens.json cannot be read: ")
-        );
+        assert!(error.to_string().starts_with("settings/tokens.json cannot be read: "));
     }
 }

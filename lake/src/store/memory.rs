@@ -46,8 +46,7 @@ impl Store for MemoryStore {
         let bytes = tokio::fs::read(file)
             .await
             .map_err(|error| io_error("memory", "cannot read", file, error))?;
-        self.put_opts(path, bytes.into(), PutMode::from(expected).into())
-            .await
+        self.put_opts(path, bytes.into(), PutMode::from(expected).into()).await
     }
 }
 

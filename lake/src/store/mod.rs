@@ -42,10 +42,9 @@ impl From<Expected> for PutMode {
     fn from(expected: Expected) -> Self {
         match expected {
             Expected::Absent => Self::Create,
-            Expected::ETag(e_tag) => Self::Update(UpdateVersion {
-                e_tag: Some(e_tag),
-                version: None,
-            }),
+            Expected::ETag(e_tag) => {
+                Self::Update(UpdateVersion { e_tag: Some(e_tag), version: None })
+            }
         }
     }
 }
@@ -78,18 +77,12 @@ pub trait Store: object_store::ObjectStore {
 /// first attempt: who must know reads it.
 #[must_use]
 pub const fn is_conflict(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::AlreadyExists { .. } | Error::Precondition { .. }
-    )
+    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. })
 }
 
 /// The error of an operation that our stores leave out.
 fn not_implemented(operation: &str, implementer: &impl std::fmt::Display) -> Error {
-    Error::NotImplemented {
-        operation: operation.to_owned(),
-        implementer: implementer.to_string(),
-    }
+    Error::NotImplemented { operation: operation.to_owned(), implementer: implementer.to_string() }
 }
 
 /// The error of an input or output operation on a local file.
@@ -100,8 +93,5 @@ fn io_error(
     error: std::io::Error,
 ) -> Error {
     let text = format!("{action} {}: {error}", file.display());
-    Error::Generic {
-        store,
-        source: Box::new(std::io::Error::new(error.kind(), text)),
-    }
+    Error::Generic { store, source: Box::new(std::io::Error::new(error.kind(), text)) }
 }

@@ -90,17 +90,12 @@ impl StreamUrl {
 /// [`OpenError`] where a folder cannot be created or written to. Nothing is asked of S3 yet.
 pub async fn open(url: &StoreUrl, aws: &Aws) -> Result<StoreRef, OpenError> {
     match url {
-        StoreUrl::S3 { bucket, prefix } => Ok(Arc::new(S3Store::new(
-            aws.s3().await,
-            bucket.clone(),
-            prefix.clone(),
-        ))),
+        StoreUrl::S3 { bucket, prefix } => {
+            Ok(Arc::new(S3Store::new(aws.s3().await, bucket.clone(), prefix.clone())))
+        }
         StoreUrl::Folder(folder) => match FolderStore::open(folder) {
             Ok(store) => Ok(Arc::new(store)),
-            Err(source) => Err(OpenError {
-                url: url.to_string(),
-                source,
-            }),
+            Err(source) => Err(OpenError { url: url.to_string(), source }),
         },
     }
 }
@@ -127,10 +122,7 @@ impl FromStr for StoreUrl {
             return refuse(format!("{bucket:?} is no name of a bucket"));
         }
         match Path::parse(prefix) {
-            Ok(prefix) => Ok(Self::S3 {
-                bucket: bucket.to_owned(),
-                prefix,
-            }),
+            Ok(prefix) => Ok(Self::S3 { bucket: bucket.to_owned(), prefix }),
             Err(error) => refuse(error),
         }
     }
@@ -147,16 +139,12 @@ impl FromStr for StreamUrl {
         if !(1..=128).contains(&name.len()) || !name.bytes().all(named) {
             return refuse(format!("{name:?} is no name of a stream"));
         }
-        Ok(Self::Kinesis {
-            name: name.to_owned(),
-        })
+        Ok(Self::Kinesis { name: name.to_owned() })
     }
 }
 
 fn refuse<T>(reason: impl fmt::Display) -> Result<T, UrlError> {
-    Err(UrlError {
-        reason: reason.to_string(),
-    })
+    Err(UrlError { reason: reason.to_string() })
 }
 
 impl fmt::Display for StoreUrl {
@@ -192,23 +180,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<StoreUrl>().unwrap().to_string(), shown);
         }
-        for text in [
-            "",
-            "s3://",
-            "s3://My_Bucket",
-            "s3://bucket/a//x",
-            "gs://bucket/x",
-        ] {
+        for text in ["", "s3://", "s3://My_Bucket", "s3://bucket/a//x", "gs://bucket/x"] {
             assert!(text.parse::<StoreUrl>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_stream_is_a_name_of_kinesis() {
-        assert_eq!(
-            "kinesis:hits".parse::<StreamUrl>().unwrap().to_string(),
-            "kinesis:hits"
-        );
+        assert_eq!("kinesis:hits".parse::<StreamUrl>().unwrap().to_string(), "kinesis:hits");
         for text in ["", "hits", "kinesis:", "kinesis:a b"] {
             assert!(text.parse::<StreamUrl>().is_err(), "{text}");
         }
@@ -218,16 +197,12 @@ mod tests {
     fn a_wrong_variable_is_named() {
         let environment = Environment::of(&[("HITLAKE_STORE", "gs://x/y")]);
         assert_eq!(
-            StoreUrl::from_environment(&environment)
-                .unwrap_err()
-                .to_string(),
+            StoreUrl::from_environment(&environment).unwrap_err().to_string(),
             "HITLAKE_STORE is \"gs://x/y\", which is not allowed: the scheme is \"gs\", not \"s3\"; \
              allowed: s3://bucket, s3://bucket/prefix or the path of a folder"
         );
         assert_eq!(
-            StreamUrl::from_environment(&environment)
-                .unwrap_err()
-                .to_string(),
+            StreamUrl::from_environment(&environment).unwrap_err().to_string(),
             "HITLAKE_STREAM is not set; allowed: kinesis:NAME"
         );
     }

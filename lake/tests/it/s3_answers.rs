@@ -38,17 +38,11 @@ impl Server {
         });
         let shared = Aws::new(&Environment::of(&[]));
         let client = crate::store::s3_client(&endpoint, shared.config().await);
-        Self {
-            store: S3Store::new(client, "bucket".to_owned(), Path::default()),
-            requests,
-        }
+        Self { store: S3Store::new(client, "bucket".to_owned(), Path::default()), requests }
     }
 
     async fn put(&self, mode: PutMode) -> Error {
-        self.store
-            .put_opts(&Path::from("a"), "x".into(), mode.into())
-            .await
-            .unwrap_err()
+        self.store.put_opts(&Path::from("a"), "x".into(), mode.into()).await.unwrap_err()
     }
 
     fn requests(&self) -> usize {
@@ -82,31 +76,19 @@ fn complete(request: &[u8]) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return false;
     };
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
 fn update() -> PutMode {
-    PutMode::Update(UpdateVersion {
-        e_tag: Some("\"e\"".to_owned()),
-        version: None,
-    })
+    PutMode::Update(UpdateVersion { e_tag: Some("\"e\"".to_owned()), version: None })
 }
 
 #[tokio::test]
 async fn a_write_that_meets_another_one_is_tried_again() {
     let server = Server::new(&[CONFLICT, CONFLICT, DONE]).await;
-    let put = server
-        .store
-        .put_opts(&Path::from("a"), "x".into(), update().into())
-        .await
-        .unwrap();
-    assert_eq!(
-        (put.e_tag.as_deref(), server.requests()),
-        (Some("\"e\""), 3)
-    );
+    let put = server.store.put_opts(&Path::from("a"), "x".into(), update().into()).await.unwrap();
+    assert_eq!((put.e_tag.as_deref(), server.requests()), (Some("\"e\""), 3));
 }
 
 /// "Exists" would tell a writer that its object is safe.
@@ -132,11 +114,7 @@ async fn failed_conditions_are_told_apart() {
     ] {
         let server = Server::new(vec![answer].leak()).await;
         let error = server.put(mode).await;
-        assert_eq!(
-            format!("{error:?}").split_once(' ').unwrap().0,
-            expected,
-            "{answer}: {error}"
-        );
+        assert_eq!(format!("{error:?}").split_once(' ').unwrap().0, expected, "{answer}: {error}");
         assert_eq!(server.requests(), 1, "{answer}");
     }
 }
@@ -153,9 +131,6 @@ async fn an_upload_without_an_id_is_an_error() {
     let server = Server::new(&[DONE]).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let store = server.store.clone().with_multipart_threshold(0);
-    let error = store
-        .put_file(&Path::from("a"), file.path(), Expected::Absent)
-        .await
-        .unwrap_err();
+    let error = store.put_file(&Path::from("a"), file.path(), Expected::Absent).await.unwrap_err();
     assert!(matches!(error, Error::Generic { .. }), "{error}");
 }

@@ -25,13 +25,7 @@ async fn memory_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn folder_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    let url = folder
-        .path()
-        .join("new/store")
-        .display()
-        .to_string()
-        .parse()
-        .unwrap();
+    let url = folder.path().join("new/store").display().to_string().parse().unwrap();
     let store = open(&url, &Aws::new(&Environment::of(&[]))).await.unwrap();
     conformance::run(store).await;
 }
@@ -53,19 +47,10 @@ async fn s3_conforms() {
     let client = s3_client(&endpoint, Aws::new(&environment).config().await);
     let bucket = format!("conformance-{}", std::process::id());
     client.create_bucket().bucket(&bucket).send().await.unwrap();
-    conformance::run(Arc::new(S3Store::new(
-        client.clone(),
-        bucket.clone(),
-        Path::default(),
-    )))
-    .await;
+    conformance::run(Arc::new(S3Store::new(client.clone(), bucket.clone(), Path::default()))).await;
     let below = S3Store::new(client.clone(), bucket, Path::from("a=b/c d"));
     conformance::run(Arc::new(below.with_multipart_threshold(1_000))).await;
-    let absent = S3Store::new(
-        client,
-        "no-such-bucket-anywhere".to_owned(),
-        Path::default(),
-    );
+    let absent = S3Store::new(client, "no-such-bucket-anywhere".to_owned(), Path::default());
     let error = absent.get(&Path::from("x")).await.unwrap_err();
     assert!(
         !matches!(error, object_store::Error::NotFound { .. }),
@@ -108,15 +93,11 @@ fn folder_with_several_processes_has_one_winner_a_key() {
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         won.extend(
-            text.lines()
-                .filter_map(|line| line.split_once("won "))
-                .map(|(_, key)| key.to_owned()),
+            text.lines().filter_map(|line| line.split_once("won ")).map(|(_, key)| key.to_owned()),
         );
     }
     won.sort_unstable();
-    let expected: Vec<String> = (0..RACED_KEYS)
-        .map(|number| format!("key-{number:03}"))
-        .collect();
+    let expected: Vec<String> = (0..RACED_KEYS).map(|number| format!("key-{number:03}")).collect();
     assert_eq!(won, expected);
 }
 
@@ -131,13 +112,8 @@ async fn race_in_a_folder() {
     let store = FolderStore::open(folder.as_ref()).unwrap();
     for number in 0..RACED_KEYS {
         let key = format!("key-{number:03}");
-        let put = store
-            .put_opts(
-                &Path::from(key.as_str()),
-                "x".into(),
-                PutMode::Create.into(),
-            )
-            .await;
+        let put =
+            store.put_opts(&Path::from(key.as_str()), "x".into(), PutMode::Create.into()).await;
         match put {
             Ok(_) => println!("won {key}"),
             Err(object_store::Error::AlreadyExists { .. }) => {}
@@ -171,10 +147,8 @@ async fn a_folder_keeps_its_own_files_to_itself() {
 async fn a_folder_stamps_every_write_with_a_later_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = FolderStore::open(folder.path()).unwrap();
-    let lock = std::fs::File::options()
-        .write(true)
-        .open(folder.path().join(".staging/lock#0"))
-        .unwrap();
+    let lock =
+        std::fs::File::options().write(true).open(folder.path().join(".staging/lock#0")).unwrap();
     let ahead = lock.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(3600);
     lock.set_modified(ahead).unwrap();
     let mut last = ahead.into();
@@ -196,8 +170,7 @@ async fn a_folder_drops_what_a_killed_process_left_half_written_a_day_ago() {
     let staged = |name: &str, seconds: u64| {
         let file = std::fs::File::create(folder.path().join(".staging").join(name)).unwrap();
         let modified = file.metadata().unwrap().modified().unwrap();
-        file.set_modified(modified - std::time::Duration::from_secs(seconds))
-            .unwrap();
+        file.set_modified(modified - std::time::Duration::from_secs(seconds)).unwrap();
     };
     staged("1#0", 25 * 3600);
     staged("2#0", 23 * 3600);
@@ -209,11 +182,6 @@ async fn a_folder_drops_what_a_killed_process_left_half_written_a_day_ago() {
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let error = FolderStore::open(&file.path().join("store"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&file.path().join("store").display().to_string()),
-        "{error}"
-    );
+    let error = FolderStore::open(&file.path().join("store")).unwrap_err().to_string();
+    assert!(error.contains(&file.path().join("store").display().to_string()), "{error}");
 }

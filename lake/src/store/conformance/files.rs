@@ -16,12 +16,7 @@ pub(super) async fn run(store: &StoreRef) {
         conditions(store, size).await;
     }
     let missing = std::env::temp_dir().join("hitlake-conformance-no-such-file");
-    assert!(
-        store
-            .put_file(&path("files/missing"), &missing, Expected::Absent)
-            .await
-            .is_err()
-    );
+    assert!(store.put_file(&path("files/missing"), &missing, Expected::Absent).await.is_err());
 }
 
 /// A file of random bytes that goes when this does.
@@ -32,10 +27,8 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(size: usize) -> Self {
-        let file = std::env::temp_dir().join(format!(
-            "hitlake-conformance-{:032x}",
-            SystemRandom.next_u128()
-        ));
+        let file = std::env::temp_dir()
+            .join(format!("hitlake-conformance-{:032x}", SystemRandom.next_u128()));
         let mut bytes = vec![0; size];
         SystemRandom.fill(&mut bytes);
         std::fs::write(&file, &bytes).unwrap();
@@ -59,21 +52,12 @@ async fn conditions(store: &StoreRef, size: usize) {
     assert_precondition(put(&one, Expected::ETag("\"none\"".to_owned())).await);
     let first = e_tag(put(&one, Expected::Absent).await.unwrap());
     let meta = store.head(&path).await.unwrap();
-    assert_eq!(
-        (meta.e_tag.as_ref(), meta.size),
-        (Some(&first), size as u64)
-    );
+    assert_eq!((meta.e_tag.as_ref(), meta.size), (Some(&first), size as u64));
     assert_exists(put(&two, Expected::Absent).await);
-    assert!(
-        read(store.as_ref(), &path).await == one.bytes,
-        "{size} bytes came back changed"
-    );
+    assert!(read(store.as_ref(), &path).await == one.bytes, "{size} bytes came back changed");
     let second = e_tag(put(&two, Expected::ETag(first.clone())).await.unwrap());
     assert_precondition(put(&one, Expected::ETag(first)).await);
-    assert!(
-        read(store.as_ref(), &path).await == two.bytes,
-        "{size} bytes were not replaced whole"
-    );
+    assert!(read(store.as_ref(), &path).await == two.bytes, "{size} bytes were not replaced whole");
     assert_eq!(store.head(&path).await.unwrap().e_tag, Some(second));
     store.delete(&path).await.unwrap();
 }

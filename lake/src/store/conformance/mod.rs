@@ -47,10 +47,7 @@ fn path(name: &str) -> Path {
 }
 
 fn update(e_tag: &str) -> PutMode {
-    PutMode::Update(UpdateVersion {
-        e_tag: Some(e_tag.to_owned()),
-        version: None,
-    })
+    PutMode::Update(UpdateVersion { e_tag: Some(e_tag.to_owned()), version: None })
 }
 
 fn e_tag(put: PutResult) -> String {

@@ -32,9 +32,7 @@ where
     F: Future<Output = T> + Send + 'static,
 {
     let stores = handles.iter().cycle().take(WRITERS).cloned().enumerate();
-    let tasks: Vec<_> = stores
-        .map(|(number, store)| tokio::spawn(write(number, store)))
-        .collect();
+    let tasks: Vec<_> = stores.map(|(number, store)| tokio::spawn(write(number, store))).collect();
     let mut results = Vec::new();
     for task in tasks {
         results.push(task.await.unwrap());
@@ -66,11 +64,7 @@ async fn one_wins(handles: &[StoreRef], path: &Path, mode: PutMode) -> String {
     .await;
     let (number, e_tag) = winner(&format!("put {mode:?}"), results);
     let store = handles.first().unwrap();
-    assert_eq!(
-        read(store.as_ref(), path).await,
-        bytes(number),
-        "the winner's bytes are there"
-    );
+    assert_eq!(read(store.as_ref(), path).await, bytes(number), "the winner's bytes are there");
     assert_eq!(store.head(path).await.unwrap().e_tag.as_ref(), Some(&e_tag));
     e_tag
 }
@@ -93,12 +87,7 @@ async fn from_files(handles: &[StoreRef], path: &Path) {
 
 /// Reads, adds one and replaces if unchanged, until it worked: every addition must be in the sum.
 async fn counter(handles: &[StoreRef], path: &Path) {
-    handles
-        .first()
-        .unwrap()
-        .put(path, "0".into())
-        .await
-        .unwrap();
+    handles.first().unwrap().put(path, "0".into()).await.unwrap();
     let tags = together(handles, |_, store| {
         let path = path.clone();
         async move {
@@ -121,14 +110,9 @@ async fn increment(store: &StoreRef, path: &Path) -> String {
     loop {
         let got = store.get(path).await.unwrap();
         let seen = got.meta.e_tag.clone().unwrap();
-        let number: u64 = std::str::from_utf8(&got.bytes().await.unwrap())
-            .unwrap()
-            .parse()
-            .unwrap();
-        match store
-            .put_opts(path, (number + 1).to_string().into(), update(&seen).into())
-            .await
-        {
+        let number: u64 =
+            std::str::from_utf8(&got.bytes().await.unwrap()).unwrap().parse().unwrap();
+        match store.put_opts(path, (number + 1).to_string().into(), update(&seen).into()).await {
             Ok(put) => return e_tag(put),
             Err(error) => assert!(is_conflict(&error), "{error}"),
         }

@@ -23,9 +23,7 @@ async fn part(
     path: &Path,
     range: GetRange,
 ) -> Result<(Bytes, std::ops::Range<u64>), Error> {
-    let got = store
-        .get_opts(path, GetOptions::new().with_range(Some(range)))
-        .await?;
+    let got = store.get_opts(path, GetOptions::new().with_range(Some(range))).await?;
     assert_eq!(got.meta.size, 10, "the size is that of the whole object");
     let range = got.range.clone();
     Ok((got.bytes().await?, range))
@@ -42,18 +40,12 @@ async fn ranges(store: &StoreRef, path: &Path) {
     ] {
         let (bytes, given) = part(store, path, range.clone()).await.unwrap();
         assert_eq!(given, from..to, "{range:?}");
-        let expected: String = TEXT
-            .chars()
-            .skip(given.start as usize)
-            .take((to - from) as usize)
-            .collect();
+        let expected: String =
+            TEXT.chars().skip(given.start as usize).take((to - from) as usize).collect();
         assert_eq!(bytes, expected, "{range:?}");
     }
-    for range in [
-        GetRange::Bounded(10..12),
-        GetRange::Offset(10),
-        GetRange::Bounded(GAP.0..GAP.1),
-    ] {
+    for range in [GetRange::Bounded(10..12), GetRange::Offset(10), GetRange::Bounded(GAP.0..GAP.1)]
+    {
         assert!(
             part(store, path, range.clone()).await.is_err(),
             "{range:?} is outside of the object"
@@ -61,10 +53,7 @@ async fn ranges(store: &StoreRef, path: &Path) {
     }
     let many = store.get_ranges(path, &[8..10, 0..2, 4..5]).await.unwrap();
     assert_eq!(many, ["89", "01", "4"]);
-    let head = store
-        .get_opts(path, GetOptions::new().with_head(true))
-        .await
-        .unwrap();
+    let head = store.get_opts(path, GetOptions::new().with_head(true)).await.unwrap();
     assert_eq!(head.meta.size, 10);
 }
 
@@ -74,27 +63,12 @@ const GAP: (u64, u64) = (4, 4);
 async fn conditions(store: &StoreRef, path: &Path, e_tag: &str) {
     for head in [false, true] {
         let options = || GetOptions::new().with_head(head);
-        let got = store
-            .get_opts(path, options().with_if_match(Some(e_tag)))
-            .await
-            .unwrap();
+        let got = store.get_opts(path, options().with_if_match(Some(e_tag))).await.unwrap();
         assert_eq!(got.meta.e_tag.as_deref(), Some(e_tag));
-        store
-            .get_opts(path, options().with_if_none_match(Some("\"other\"")))
-            .await
-            .unwrap();
-        assert_precondition(
-            store
-                .get_opts(path, options().with_if_match(Some("\"other\"")))
-                .await,
-        );
-        let unchanged = store
-            .get_opts(path, options().with_if_none_match(Some(e_tag)))
-            .await;
-        assert!(
-            matches!(unchanged, Err(Error::NotModified { .. })),
-            "{unchanged:?}"
-        );
+        store.get_opts(path, options().with_if_none_match(Some("\"other\""))).await.unwrap();
+        assert_precondition(store.get_opts(path, options().with_if_match(Some("\"other\""))).await);
+        let unchanged = store.get_opts(path, options().with_if_none_match(Some(e_tag))).await;
+        assert!(matches!(unchanged, Err(Error::NotModified { .. })), "{unchanged:?}");
     }
 }
 

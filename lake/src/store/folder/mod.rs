@@ -61,24 +61,14 @@ impl FolderStore {
             .map_err(|error| io_error(NAME, "cannot create", folder, error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
         let writer = Writer::open(root)?;
-        Ok(Self {
-            inner: Arc::new(inner),
-            writer: Arc::new(writer),
-        })
+        Ok(Self { inner: Arc::new(inner), writer: Arc::new(writer) })
     }
 
     /// The file of `path`, refused where it would be one of the store's own.
     fn file_of(&self, path: &Path) -> Result<PathBuf> {
-        if path
-            .parts()
-            .next()
-            .is_some_and(|part| part.as_ref() == STAGING)
-        {
+        if path.parts().next().is_some_and(|part| part.as_ref() == STAGING) {
             let source = format!("{STAGING} belongs to the store itself").into();
-            return Err(object_store::Error::Generic {
-                store: NAME,
-                source,
-            });
+            return Err(object_store::Error::Generic { store: NAME, source });
         }
         self.inner.path_to_filesystem(path)
     }
@@ -89,11 +79,7 @@ impl FolderStore {
         mode: PutMode,
         fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()> + Send + 'static,
     ) -> Result<PutResult> {
-        let target = Target {
-            file: self.file_of(path)?,
-            path: path.clone(),
-            mode,
-        };
+        let target = Target { file: self.file_of(path)?, path: path.clone(), mode };
         let writer = Arc::clone(&self.writer);
         let e_tag = blocking(move || writer.put(&target, fill)).await?;
         Ok(PutResult {
@@ -137,9 +123,7 @@ impl ObjectStore for FolderStore {
         options: PutOptions,
     ) -> Result<PutResult> {
         self.write(path, options.mode, move |to| {
-            payload
-                .iter()
-                .try_for_each(|bytes| std::io::Write::write_all(to, bytes))
+            payload.iter().try_for_each(|bytes| std::io::Write::write_all(to, bytes))
         })
         .await
     }
@@ -161,12 +145,10 @@ impl ObjectStore for FolderStore {
         options.check_preconditions(&got.meta)?;
         if let Some(range) = options.range {
             let size = got.meta.size;
-            got.range = range
-                .as_range(size)
-                .map_err(|source| object_store::Error::Generic {
-                    store: NAME,
-                    source: Box::new(source),
-                })?;
+            got.range = range.as_range(size).map_err(|source| object_store::Error::Generic {
+                store: NAME,
+                source: Box::new(source),
+            })?;
         }
         Ok(got)
     }
@@ -209,13 +191,9 @@ impl ObjectStore for FolderStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let mut found = self.inner.list_with_delimiter(prefix).await?;
-        found
-            .common_prefixes
-            .retain(|prefix| prefix.as_ref() != STAGING);
+        found.common_prefixes.retain(|prefix| prefix.as_ref() != STAGING);
         found.objects.iter_mut().for_each(with_our_e_tag);
-        found
-            .objects
-            .sort_unstable_by(|left, right| left.location.cmp(&right.location));
+        found.objects.sort_unstable_by(|left, right| left.location.cmp(&right.location));
         Ok(found)
     }
 

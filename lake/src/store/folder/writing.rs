@@ -40,11 +40,7 @@ struct Lock(File);
 impl Writer {
     pub(super) fn open(root: PathBuf) -> Result<Self> {
         let staging = root.join(STAGING);
-        let writer = Self {
-            root,
-            staging,
-            next: AtomicU64::new(0),
-        };
+        let writer = Self { root, staging, next: AtomicU64::new(0) };
         writer.lock()?;
         writer.remove_stale()?;
         Ok(writer)
@@ -101,9 +97,7 @@ impl Writer {
     fn stage(&self) -> Result<(File, PathBuf)> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let name = self
-                .staging
-                .join(format!("{}#{number}", std::process::id()));
+            let name = self.staging.join(format!("{}#{number}", std::process::id()));
             match OpenOptions::new().create_new(true).write(true).open(&name) {
                 Ok(file) => return Ok((file, name)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -117,17 +111,9 @@ impl Writer {
         let lock = self.lock()?;
         check(target)?;
         let stamped = lock.stamp(file).map_err(failed)?;
-        target
-            .file
-            .parent()
-            .map_or(Ok(()), create_folder)
-            .map_err(failed)?;
+        target.file.parent().map_or(Ok(()), create_folder).map_err(failed)?;
         std::fs::rename(staged, &target.file).map_err(failed)?;
-        target
-            .file
-            .parent()
-            .map_or(Ok(()), sync_folder)
-            .map_err(failed)?;
+        target.file.parent().map_or(Ok(()), sync_folder).map_err(failed)?;
         tag_of(&stamped).map_err(failed)
     }
 
@@ -135,10 +121,7 @@ impl Writer {
     fn remove_stale(&self) -> Result<()> {
         let failed = |error| io_error(NAME, "cannot tidy", &self.staging, error);
         let (probe, name) = self.stage()?;
-        let now = probe
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map_err(failed)?;
+        let now = probe.metadata().and_then(|metadata| metadata.modified()).map_err(failed)?;
         std::fs::remove_file(name).map_err(failed)?;
         for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -206,10 +189,8 @@ fn tag_of(metadata: &Metadata) -> std::io::Result<String> {
 
 /// Creates `folder` and those above it that are missing, each synced into the one above it.
 pub(super) fn create_folder(folder: &FilePath) -> std::io::Result<()> {
-    let missing: Vec<&FilePath> = folder
-        .ancestors()
-        .take_while(|folder| !folder.is_dir())
-        .collect();
+    let missing: Vec<&FilePath> =
+        folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     for folder in missing.into_iter().rev() {
         match std::fs::create_dir(folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -15,20 +15,14 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let status = status(&error).filter(|_| error.code() != Some("NoSuchBucket"));
-    let (path, source) = (
-        path.to_string(),
-        DisplayErrorContext(&error).to_string().into(),
-    );
+    let (path, source) = (path.to_string(), DisplayErrorContext(&error).to_string().into());
     match status {
         Some(304) => Error::NotModified { path, source },
         Some(401) => Error::Unauthenticated { path, source },
         Some(403) => Error::PermissionDenied { path, source },
         Some(404) => Error::NotFound { path, source },
         Some(412) => Error::Precondition { path, source },
-        _ => Error::Generic {
-            store: NAME,
-            source,
-        },
+        _ => Error::Generic { store: NAME, source },
     }
 }
 
@@ -48,10 +42,9 @@ where
         (Error::NotFound { path, source }, PutMode::Update(_)) => {
             Error::Precondition { path, source }
         }
-        (Error::Generic { source, .. }, _) if conflict => Error::Precondition {
-            path: path.to_string(),
-            source,
-        },
+        (Error::Generic { source, .. }, _) if conflict => {
+            Error::Precondition { path: path.to_string(), source }
+        }
         (error, _) => error,
     }
 }
@@ -59,13 +52,9 @@ where
 /// Whether S3 says that another conditional write to the key is under way (409): to be tried again.
 pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     status(error) == Some(409)
-        && error
-            .code()
-            .is_none_or(|code| code == "ConditionalRequestConflict")
+        && error.code().is_none_or(|code| code == "ConditionalRequestConflict")
 }
 
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+    error.raw_response().map(|response| response.status().as_u16())
 }

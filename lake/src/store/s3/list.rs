@@ -37,22 +37,14 @@ impl S3Store {
         let mut pages = self.pages(prefix, None, Some("/"));
         let (mut objects, mut common_prefixes) = (Vec::new(), Vec::new());
         while let Some(page) = pages.try_next().await? {
-            objects.extend(
-                self.objects(&page)
-                    .into_iter()
-                    .collect::<Result<Vec<_>>>()?,
-            );
+            objects.extend(self.objects(&page).into_iter().collect::<Result<Vec<_>>>()?);
             let folders = page
                 .common_prefixes()
                 .iter()
                 .filter_map(|folder| folder.prefix()?.strip_suffix('/'));
             common_prefixes.extend(folders.filter_map(|folder| self.path(folder)));
         }
-        Ok(ListResult {
-            common_prefixes,
-            objects,
-            extensions: Extensions::default(),
-        })
+        Ok(ListResult { common_prefixes, objects, extensions: Extensions::default() })
     }
 
     fn pages(
@@ -68,22 +60,19 @@ impl S3Store {
             .set_prefix(self.key_prefix(&prefix))
             .set_start_after(start_after)
             .set_delimiter(delimiter.map(ToOwned::to_owned));
-        stream::try_unfold(
-            (request, prefix, Page::First),
-            |(request, prefix, page)| async move {
-                let after = match page {
-                    Page::First => None,
-                    Page::After(token) => Some(token),
-                    Page::None => return Ok(None),
-                };
-                let sent = request.clone().set_continuation_token(after).send().await;
-                let found = sent.map_err(|error| error::read(&prefix, error))?;
-                let next = found
-                    .next_continuation_token()
-                    .map_or(Page::None, |token| Page::After(token.to_owned()));
-                Ok(Some((found, (request, prefix, next))))
-            },
-        )
+        stream::try_unfold((request, prefix, Page::First), |(request, prefix, page)| async move {
+            let after = match page {
+                Page::First => None,
+                Page::After(token) => Some(token),
+                Page::None => return Ok(None),
+            };
+            let sent = request.clone().set_continuation_token(after).send().await;
+            let found = sent.map_err(|error| error::read(&prefix, error))?;
+            let next = found
+                .next_continuation_token()
+                .map_or(Page::None, |token| Page::After(token.to_owned()));
+            Ok(Some((found, (request, prefix, next))))
+        })
         .boxed()
     }
 
@@ -94,10 +83,7 @@ impl S3Store {
     }
 
     fn objects(&self, page: &ListObjectsV2Output) -> Vec<Result<ObjectMeta>> {
-        page.contents()
-            .iter()
-            .filter_map(|object| self.object(object))
-            .collect()
+        page.contents().iter().filter_map(|object| self.object(object)).collect()
     }
 
     fn object(&self, object: &Object) -> Option<Result<ObjectMeta>> {

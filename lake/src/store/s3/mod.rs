@@ -42,12 +42,7 @@ impl S3Store {
     /// The objects of `bucket` whose keys begin with `prefix` (an empty one: all of them).
     #[must_use]
     pub const fn new(client: Client, bucket: String, prefix: Path) -> Self {
-        Self {
-            client,
-            bucket,
-            prefix,
-            multipart_threshold_bytes: MULTIPART_THRESHOLD_BYTES,
-        }
+        Self { client, bucket, prefix, multipart_threshold_bytes: MULTIPART_THRESHOLD_BYTES }
     }
 
     /// The same store, which sends files of this many bytes and more in parts.
@@ -59,11 +54,7 @@ impl S3Store {
 
     /// The key of the object `path`.
     fn key(&self, path: &Path) -> String {
-        if self.prefix.is_root() {
-            path.to_string()
-        } else {
-            format!("{}/{path}", self.prefix)
-        }
+        if self.prefix.is_root() { path.to_string() } else { format!("{}/{path}", self.prefix) }
     }
 
     /// The path of the object `key`; none for keys that no path can have, such as a console's folder markers.
@@ -73,19 +64,12 @@ impl S3Store {
         } else {
             key.strip_prefix(self.prefix.as_ref())?.strip_prefix('/')?
         };
-        Path::parse(below)
-            .ok()
-            .filter(|path| path.as_ref() == below && !path.is_root())
+        Path::parse(below).ok().filter(|path| path.as_ref() == below && !path.is_root())
     }
 
     async fn delete_one(&self, path: Path) -> Result<Path> {
-        let deleted = self
-            .client
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(self.key(&path))
-            .send()
-            .await;
+        let deleted =
+            self.client.delete_object().bucket(&self.bucket).key(self.key(&path)).send().await;
         match deleted {
             Ok(_) => Ok(path),
             Err(failed) => Err(error::read(&path, failed)),
@@ -113,12 +97,7 @@ impl Store for S3Store {
             return self.put_in_parts(path, file, size, &expected).await;
         }
         let bytes = Bytes::from(tokio::fs::read(file).await.map_err(failed)?);
-        self.put_opts(
-            path,
-            bytes.into(),
-            object_store::PutMode::from(expected).into(),
-        )
-        .await
+        self.put_opts(path, bytes.into(), object_store::PutMode::from(expected).into()).await
     }
 }
 

@@ -107,20 +107,12 @@ pub(super) fn meta(
     let modified = modified.copied().unwrap_or_else(|| DateTime::from_secs(0));
     let modified = SystemTime::try_from(modified).map_err(generic)?;
     let e_tag = e_tag.map(ToOwned::to_owned);
-    Ok(ObjectMeta {
-        location: path,
-        last_modified: modified.into(),
-        size,
-        e_tag,
-        version: None,
-    })
+    Ok(ObjectMeta { location: path, last_modified: modified.into(), size, e_tag, version: None })
 }
 
 /// A size as S3 gives it; a missing one would make us read nothing, so it is an error.
 pub(super) fn size_of(bytes: Option<i64>) -> Result<u64> {
-    bytes
-        .and_then(|bytes| u64::try_from(bytes).ok())
-        .ok_or_else(|| generic("S3 gave no size"))
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| generic("S3 gave no size"))
 }
 
 /// Our conditions on times come from `object_store`, the SDK has a type of its own.
@@ -130,10 +122,7 @@ fn date(time: impl Into<SystemTime>) -> DateTime {
 
 /// An error without a meaning of its own.
 pub(super) fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Generic {
-        store: NAME,
-        source: source.into(),
-    }
+    Error::Generic { store: NAME, source: source.into() }
 }
 
 #[cfg(test)]
@@ -143,13 +132,7 @@ mod tests {
     #[test]
     fn content_ranges() {
         assert_eq!(parse_content_range("bytes 0-4/11"), Some((0..5, 11)));
-        for text in [
-            "",
-            "bytes */11",
-            "bytes 0-4/*",
-            "0-4/11",
-            "bytes 0-18446744073709551615/1",
-        ] {
+        for text in ["", "bytes */11", "bytes 0-4/*", "0-4/11", "bytes 0-18446744073709551615/1"] {
             assert_eq!(parse_content_range(text), None, "{text}");
         }
     }

@@ -71,16 +71,8 @@ impl S3Store {
             .send()
             .await;
         let begun = begun.map_err(|error| error::write(path, &PutMode::Overwrite, error))?;
-        let id = begun
-            .upload_id
-            .ok_or_else(|| generic("S3 began an upload without an id"))?;
-        let upload = Upload {
-            store: self,
-            path,
-            file,
-            size,
-            id,
-        };
+        let id = begun.upload_id.ok_or_else(|| generic("S3 began an upload without an id"))?;
+        let upload = Upload { store: self, path, file, size, id };
         let ended = upload.run(mode).await;
         if !matches!(ended, Ok(Ended::Done(_))) {
             upload.abort().await;
@@ -107,9 +99,7 @@ impl Upload<'_> {
     }
 
     async fn send_part(&self, number: i32, start: u64, part_bytes: u64) -> Result<CompletedPart> {
-        let bytes = self
-            .read(start, part_bytes.min(self.size.saturating_sub(start)))
-            .await?;
+        let bytes = self.read(start, part_bytes.min(self.size.saturating_sub(start))).await?;
         let sent = self
             .store
             .client
@@ -122,9 +112,7 @@ impl Upload<'_> {
             .send()
             .await
             .map_err(|error| error::write(self.path, &PutMode::Overwrite, error))?;
-        let part = CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(sent.e_tag);
+        let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         Ok(part.set_checksum_crc32(sent.checksum_crc32).build())
     }
 
@@ -137,8 +125,7 @@ impl Upload<'_> {
             file.read_exact(&mut bytes).await?;
             Ok(Bytes::from(bytes))
         };
-        read.await
-            .map_err(|error| io_error(NAME, "cannot read", self.file, error))
+        read.await.map_err(|error| io_error(NAME, "cannot read", self.file, error))
     }
 
     async fn complete(
@@ -158,11 +145,7 @@ impl Upload<'_> {
             .upload_id(&self.id)
             .set_if_match(condition.if_match)
             .set_if_none_match(condition.if_none_match)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(parts))
-                    .build(),
-            )
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .send()
             .await;
         Ok(completed.map(|completed| completed.e_tag))
@@ -171,11 +154,8 @@ impl Upload<'_> {
     /// Frees the parts. The error of the upload says more than one of this.
     async fn abort(&self) {
         let store = self.store;
-        let abort = store
-            .client
-            .abort_multipart_upload()
-            .bucket(&store.bucket)
-            .key(store.key(self.path));
+        let abort =
+            store.client.abort_multipart_upload().bucket(&store.bucket).key(store.key(self.path));
         if let Err(error) = abort.upload_id(&self.id).send().await {
             tracing::debug!(path = %self.path, %error, "an unfinished upload was not taken back");
         }
@@ -185,11 +165,7 @@ impl Upload<'_> {
 /// Bytes of each part of a file of `size` bytes.
 const fn part_bytes(size: u64) -> u64 {
     let least = size.div_ceil(MULTIPART_MAX_PARTS);
-    if least > MULTIPART_PART_BYTES {
-        least
-    } else {
-        MULTIPART_PART_BYTES
-    }
+    if least > MULTIPART_PART_BYTES { least } else { MULTIPART_PART_BYTES }
 }
 
 /// Where the parts start; an empty file has one part too.

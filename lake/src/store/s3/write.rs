@@ -23,14 +23,10 @@ impl Condition {
     pub(super) fn of(mode: &PutMode) -> Result<Self> {
         match mode {
             PutMode::Overwrite => Ok(Self::default()),
-            PutMode::Create => Ok(Self {
-                if_none_match: Some("*".to_owned()),
-                ..Self::default()
-            }),
-            PutMode::Update(version) if version.e_tag.is_some() => Ok(Self {
-                if_match: version.e_tag.clone(),
-                ..Self::default()
-            }),
+            PutMode::Create => Ok(Self { if_none_match: Some("*".to_owned()), ..Self::default() }),
+            PutMode::Update(version) if version.e_tag.is_some() => {
+                Ok(Self { if_match: version.e_tag.clone(), ..Self::default() })
+            }
             PutMode::Update(_) => Err(generic("an update must say which ETag it replaces")),
         }
     }
@@ -85,11 +81,7 @@ impl S3Store {
 }
 
 pub(super) fn result_of(e_tag: Option<String>) -> PutResult {
-    PutResult {
-        e_tag,
-        version: None,
-        extensions: Extensions::default(),
-    }
+    PutResult { e_tag, version: None, extensions: Extensions::default() }
 }
 
 /// How long to wait before each further attempt at a write that met another one.
