@@ -32,8 +32,9 @@ pub struct Front {
     pub ingest: ingest::handler::Ingest,
     /// The metrics API.
     pub query: query::handler::Query,
-    /// What other commands on this machine ask of a running `serve`.
-    pub internal: Internal,
+    /// What other commands on this machine ask of a running `serve`; nothing where hits go to
+    /// Kinesis, because those commands go there too.
+    pub internal: Option<Internal>,
 }
 
 /// Serves until `stop` says so, then lets open requests end.
@@ -97,7 +98,10 @@ impl Front {
         };
         let path = parts.uri.path();
         if path.starts_with("/internal/") {
-            return self.internal.answer(&parts, body).await;
+            return match &self.internal {
+                Some(internal) => internal.answer(&parts, body).await,
+                None => plain(StatusCode::NOT_FOUND, "not found\n"),
+            };
         }
         let of_query = path.starts_with("/v1/") || path == "/openapi.json";
         let event = event::from_http(parts, body, peer);

@@ -1,6 +1,7 @@
 //! The program `hitlake`: the same handlers as the Lambdas' in one process, for laptops, tests
 //! and imports.
 
+pub mod appended;
 pub mod cli;
 pub mod command;
 pub mod error;

@@ -17,6 +17,7 @@ use lake::store::{StoreRef, StoreUrl, StreamUrl};
 use lake::stream::HitStream;
 use lake::token::TokenCache;
 
+use crate::appended::AppendedStream;
 use crate::cli::PlaceArgs;
 use crate::error::Usage;
 use crate::internal::{Contact, RemoteStream, Waiting};
@@ -38,7 +39,8 @@ pub struct Place {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
-    kinesis: Option<Arc<dyn HitStream>>,
+    /// Kinesis, where hits go there instead of onto the folder's stream.
+    pub kinesis: Option<Arc<dyn HitStream>>,
     ttl_ms: i64,
 }
 
@@ -49,7 +51,7 @@ pub enum Entry {
     /// Our own; the lock is held as long as this.
     Own(Arc<Pipeline>, DataLock),
     /// Kinesis; append runs elsewhere.
-    Kinesis(Arc<dyn HitStream>),
+    Kinesis(Arc<AppendedStream>),
 }
 
 impl Place {
@@ -159,7 +161,8 @@ impl Place {
     /// When none of them can be had.
     pub async fn entry(&self) -> anyhow::Result<Entry> {
         if let Some(kinesis) = &self.kinesis {
-            return Ok(Entry::Kinesis(Arc::clone(kinesis)));
+            let stream = AppendedStream::new(Arc::clone(kinesis), Arc::clone(&self.store));
+            return Ok(Entry::Kinesis(Arc::new(stream)));
         }
         match DataLock::try_acquire(&self.data) {
             Ok(lock) => Ok(Entry::Own(self.pipeline().await?, lock)),
@@ -180,20 +183,20 @@ impl Entry {
         match self {
             Self::Running(remote) => Arc::clone(remote) as Arc<dyn HitStream>,
             Self::Own(pipeline, _) => Arc::clone(&pipeline.stream) as Arc<dyn HitStream>,
-            Self::Kinesis(kinesis) => Arc::clone(kinesis),
+            Self::Kinesis(kinesis) => Arc::clone(kinesis) as Arc<dyn HitStream>,
         }
     }
 
-    /// Returns when answers show what was put (on Kinesis: at once, because append runs elsewhere).
+    /// Returns when answers show what was put.
     ///
     /// # Errors
     ///
-    /// When the pollers or the running `serve` have ended.
+    /// When the pollers or the running `serve` have ended, or append does not run behind Kinesis.
     pub async fn drain(&self) -> anyhow::Result<()> {
         match self {
             Self::Running(remote) => remote.drain().await,
             Self::Own(pipeline, _) => pipeline.drain().await,
-            Self::Kinesis(_) => Ok(()),
+            Self::Kinesis(kinesis) => kinesis.drain().await,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use lake::site::{SiteError, SiteSettings, put_site, read_site};
+use lake::stream::HitStream;
 use lake::token::{add_token, list_tokens};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use crate::cli::ServeArgs;
 use crate::front::{self, Front};
 use crate::internal::{Contact, Internal};
 use crate::lock::DataLock;
+use crate::pipeline::Pipeline;
 use crate::place::Place;
 
 /// How often it is looked whether a date is due to be merged.
@@ -30,32 +32,56 @@ pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
     })?;
     let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
-    let pipeline = place.pipeline().await?;
-    let contact = Contact { address, secret: format!("{:032x}", place.random.next_u128()) };
-    contact.write(&place.data)?;
-    let front = Front {
-        ingest: place.ingest(Arc::clone(&pipeline.stream) as Arc<dyn lake::stream::HitStream>),
-        query: place.query(),
-        internal: Internal { secret: contact.secret.clone(), pipeline: Arc::clone(&pipeline) },
-    };
+    let Hits { stream, internal } = Hits::open(place, address).await?;
+    let pipeline = internal.as_ref().map(|internal| Arc::clone(&internal.pipeline));
+    let front = Front { ingest: place.ingest(stream), query: place.query(), internal };
     greet(place, address, token.as_deref());
     let serving = tokio::spawn(front::run(Arc::new(front), listener, stopped.clone()));
-    let mut polling = tokio::spawn({
-        let (pipeline, stopped) = (Arc::clone(&pipeline), stopped.clone());
-        async move { pipeline.run(stopped).await }
-    });
-    let merging = tokio::spawn(merge_now_and_then(place.merge(), stopped.clone()));
+    let mut consuming = tokio::spawn(consume(pipeline, place.merge(), stopped.clone()));
     let ended = tokio::select! {
         () = interrupted() => None,
-        ended = &mut polling => Some(ended),
+        ended = &mut consuming => Some(ended),
     };
     stop.send_replace(true);
     serving.await??;
-    merging.await?;
     match ended {
         Some(ended) => ended?.context("the poller ended"),
-        None => polling.await?,
+        None => consuming.await?,
     }
+}
+
+/// Where hits go, and what other commands may ask about them.
+struct Hits {
+    stream: Arc<dyn HitStream>,
+    internal: Option<Internal>,
+}
+
+impl Hits {
+    async fn open(place: &Place, address: std::net::SocketAddr) -> anyhow::Result<Self> {
+        if let Some(kinesis) = &place.kinesis {
+            return Ok(Self { stream: Arc::clone(kinesis), internal: None });
+        }
+        let pipeline = place.pipeline().await?;
+        let contact = Contact { address, secret: format!("{:032x}", place.random.next_u128()) };
+        contact.write(&place.data)?;
+        let stream = Arc::clone(&pipeline.stream) as Arc<dyn HitStream>;
+        Ok(Self { stream, internal: Some(Internal { secret: contact.secret, pipeline }) })
+    }
+}
+
+/// Append and merge, until told to stop; behind Kinesis they run as Lambdas.
+async fn consume(
+    pipeline: Option<Arc<Pipeline>>,
+    merge: compact::merge::Merge,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Some(pipeline) = pipeline else {
+        let _ = stop.wait_for(|stop| *stop).await;
+        return Ok(());
+    };
+    let merging = tokio::spawn(merge_now_and_then(merge, stop.clone()));
+    pipeline.run(stop).await?;
+    Ok(merging.await?)
 }
 
 /// On the first start: site 1, and a token that is kept in `first-token`.
