@@ -11,6 +11,7 @@ pub mod environment;
 pub mod hit;
 pub mod layout;
 pub mod limits;
+pub mod orders;
 pub mod parquet_file;
 pub mod salt;
 pub mod site;
