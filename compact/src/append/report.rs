@@ -125,7 +125,11 @@ mod tests {
 
     #[test]
     fn every_metric_named_has_a_value() {
-        let done = Appended { received: 3, rejected: BTreeMap::from([("version", 1)]), ..Appended::default() };
+        let done = Appended {
+            received: 3,
+            rejected: BTreeMap::from([("version", 1)]),
+            ..Appended::default()
+        };
         let report = Report { done, duration_ms: 5, cold_start: true };
         let line: serde_json::Value = serde_json::from_str(&report.metrics(1_000)).unwrap();
         assert_eq!(line["_aws"]["Timestamp"], 1_000);

@@ -27,7 +27,9 @@ fn hit(number: u8, dt: &str) -> Hit {
         received: i64::from(number) * HOUR,
         dt: dt.parse().unwrap(),
         fingerprint: Id64(7),
-        user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0".into()),
+        user_agent: Some(
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0".into(),
+        ),
         ..Hit::default()
     }
 }

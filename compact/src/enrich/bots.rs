@@ -64,6 +64,9 @@ struct Pattern {
     unless: Option<String>,
 }
 
+/// The reason that patterns without a word in them give.
+const NAMELESS: &str = "pattern:shape";
+
 struct Lists {
     patterns: Regexes,
     /// By pattern: its reason, and whether only its first group counts.
@@ -100,16 +103,19 @@ impl Lists {
     }
 
     fn reason(&self, user_agent: &str) -> Option<&str> {
-        let pattern = self.patterns.matching(user_agent).find_map(|(at, regex)| {
+        let matching = self.patterns.matching(user_agent).filter_map(|(at, regex)| {
             let (reason, grouped) = self.reasons.get(at)?;
-            let counts = !grouped
-                || regex.captures_iter(user_agent).any(|found| found.get(1).is_some());
+            let counts =
+                !grouped || regex.captures_iter(user_agent).any(|found| found.get(1).is_some());
             counts.then_some(reason.as_str())
-        })?;
-        // The longest name is the most specific: Googlebot-Image before Googlebot.
-        let name = self.names.find_overlapping_iter(user_agent).max_by_key(|found| {
-            (found.len(), std::cmp::Reverse(found.pattern()))
         });
+        // A pattern with a word in it says more than one of mere form.
+        let pattern = matching.min_by_key(|reason| *reason == NAMELESS)?;
+        // The longest name is the most specific: Googlebot-Image before Googlebot.
+        let name = self
+            .names
+            .find_overlapping_iter(user_agent)
+            .max_by_key(|found| (found.len(), std::cmp::Reverse(found.pattern())));
         let named = name.and_then(|found| self.named.get(found.pattern().as_usize()));
         Some(named.map_or(pattern, String::as_str))
     }
@@ -122,7 +128,10 @@ mod tests {
     #[test]
     fn crawlers_are_named_and_browsers_are_not_marked() {
         let cases = [
-            ("Mozilla/5 (compatible; Googlebot/2; +http://www.google.com/bot.html)", Some("list:googlebot")),
+            (
+                "Mozilla/5 (compatible; Googlebot/2; +http://www.google.com/bot.html)",
+                Some("list:googlebot"),
+            ),
             ("Googlebot-Image/1", Some("list:googlebot-image")),
             ("curl/8", Some("list:curl")),
             ("SomeSpider (home-made)", Some("pattern:spider")),
@@ -151,7 +160,10 @@ mod tests {
             let (kind, name) = reason.split_once(':').unwrap();
             assert!(matches!(kind, "list" | "pattern"), "{reason}");
             assert!((2..=40).contains(&name.len()), "{reason}");
-            assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{reason}");
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+                "{reason}"
+            );
         }
         assert!(BOTS_VERSION.starts_with("isbot "));
     }

@@ -110,7 +110,9 @@ fn maker(agent: &Agent<'_>, hints: &Hints) -> (Option<String>, Option<String>) {
     let told = brand.and(agent.model.as_deref()).and_then(known).map(str::to_owned);
     let Some(hinted) = &hints.model else { return (brand.map(str::to_owned), told) };
     // With the model of the hints uap-core may know the brand, as if the user agent had named it.
-    let named = format!("Mozilla/5.0 (Linux; Android 10; {hinted}) Mobile");
+    let named = format!(
+        "Mozilla/5.0 (Linux; Android 10; {hinted}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.0.0 Mobile Safari/537.36"
+    );
     let of_model = super::agents::agent(&named);
     let brand = of_model
         .brand
@@ -142,22 +144,50 @@ mod tests {
         (
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Mobile/15E148 Safari/604.1",
             "mobile",
-            [Some("Apple"), Some("iPhone"), Some("iOS"), Some("17.4"), Some("Mobile Safari"), Some("17")],
+            [
+                Some("Apple"),
+                Some("iPhone"),
+                Some("iOS"),
+                Some("17.4"),
+                Some("Mobile Safari"),
+                Some("17"),
+            ],
         ),
         (
             "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1",
             "tablet",
-            [Some("Apple"), Some("iPad"), Some("iOS"), Some("16.6"), Some("Mobile Safari"), Some("16")],
+            [
+                Some("Apple"),
+                Some("iPad"),
+                Some("iOS"),
+                Some("16.6"),
+                Some("Mobile Safari"),
+                Some("16"),
+            ],
         ),
         (
             "Mozilla/5.0 (Linux; Android 14; SM-S918B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36",
             "mobile",
-            [Some("Samsung"), Some("SM-S918B"), Some("Android"), Some("14"), Some("Chrome Mobile"), Some("121")],
+            [
+                Some("Samsung"),
+                Some("SM-S918B"),
+                Some("Android"),
+                Some("14"),
+                Some("Chrome Mobile"),
+                Some("121"),
+            ],
         ),
         (
             "Mozilla/5.0 (Linux; Android 13; SM-X906C) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Safari/537.36",
             "tablet",
-            [Some("Samsung"), Some("SM-X906C"), Some("Android"), Some("13"), Some("Chrome"), Some("121")],
+            [
+                Some("Samsung"),
+                Some("SM-X906C"),
+                Some("Android"),
+                Some("13"),
+                Some("Chrome"),
+                Some("121"),
+            ],
         ),
     ];
 
@@ -185,16 +215,46 @@ mod tests {
     #[test]
     fn forms_of_devices() {
         let cases = [
-            ("Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 Version/6.0 TV Safari/537.36", "tv"),
-            ("Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 Chrome/79.0 Safari/537.36", "tv"),
-            ("Mozilla/5.0 (Linux; Android 9; AFTKA) AppleWebKit/537.36 Silk/98.6 Safari/537.36", "tv"),
-            ("Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 Version/13.0 Safari/605.1.15", "console"),
-            ("Mozilla/5.0 (Nintendo Switch; WebApplet) AppleWebKit/609.4 NF/6.0.2.21.3 NintendoBrowser/5.1", "console"),
-            ("Mozilla/5.0 (X11; GNU/Linux) AppleWebKit/537.36 Chrome/79.0 Safari/537.36 Tesla/2021.44.25.2", "car"),
-            ("Mozilla/5.0 (Linux; Android 12; Quest 3) AppleWebKit/537.36 OculusBrowser/33.0 Chrome/126.0 VR Safari/537.36", "wearable"),
-            ("Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0; Tablet PC 2.0)", "desktop"),
-            ("Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/120.0.0.0 Safari/537.36", "desktop"),
-            ("Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; Microsoft; Lumia 950) Chrome/52.0 Mobile Safari/537.36 Edge/15.15063", "mobile"),
+            (
+                "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 Version/6.0 TV Safari/537.36",
+                "tv",
+            ),
+            (
+                "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 Chrome/79.0 Safari/537.36",
+                "tv",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 9; AFTKA) AppleWebKit/537.36 Silk/98.6 Safari/537.36",
+                "tv",
+            ),
+            (
+                "Mozilla/5.0 (PlayStation; PlayStation 5/2.26) AppleWebKit/605.1.15 Version/13.0 Safari/605.1.15",
+                "console",
+            ),
+            (
+                "Mozilla/5.0 (Nintendo Switch; WebApplet) AppleWebKit/609.4 NF/6.0.2.21.3 NintendoBrowser/5.1",
+                "console",
+            ),
+            (
+                "Mozilla/5.0 (X11; GNU/Linux) AppleWebKit/537.36 Chrome/79.0 Safari/537.36 Tesla/2021.44.25.2",
+                "car",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 12; Quest 3) AppleWebKit/537.36 OculusBrowser/33.0 Chrome/126.0 VR Safari/537.36",
+                "wearable",
+            ),
+            (
+                "Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1; Trident/5.0; Tablet PC 2.0)",
+                "desktop",
+            ),
+            (
+                "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/120.0.0.0 Safari/537.36",
+                "desktop",
+            ),
+            (
+                "Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; Microsoft; Lumia 950) Chrome/52.0 Mobile Safari/537.36 Edge/15.15063",
+                "mobile",
+            ),
             ("curl/8.5.0", "other"),
         ];
         for (user_agent, form) in cases {
@@ -215,14 +275,20 @@ mod tests {
         assert_eq!(Device::of(reduced, None).model, None);
         let pixel = r#"{"brands":[{"brand":"Google Chrome","version":"141"}],"platform":"Android","platformVersion":"15","model":"Pixel 9","mobile":true}"#;
         let device = Device::of(reduced, Some(pixel));
-        assert_eq!((device.brand.as_deref(), device.model.as_deref()), (Some("Google"), Some("Pixel 9")));
+        assert_eq!(
+            (device.brand.as_deref(), device.model.as_deref()),
+            (Some("Google"), Some("Pixel 9"))
+        );
         assert_eq!(device.os_version.as_deref(), Some("15"));
         assert_eq!(device.browser.as_deref(), Some("Chrome Mobile"));
     }
 
     #[test]
     fn hints_without_a_window_mark_a_bot() {
-        let device = Device::of("Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0 Safari/537.36", Some(r#"{"brands":[{"brand":"HeadlessChrome","version":"141"}]}"#));
+        let device = Device::of(
+            "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0 Safari/537.36",
+            Some(r#"{"brands":[{"brand":"HeadlessChrome","version":"141"}]}"#),
+        );
         assert_eq!(device.bot_reason, Some(HEADLESS));
     }
 }

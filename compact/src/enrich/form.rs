@@ -15,21 +15,63 @@ pub(super) struct Signs<'a> {
 }
 
 const TV: [&str; 22] = [
-    "smart-tv", "smarttv", "smart_tv", "appletv", "apple tv", "googletv", "google tv", "android tv",
-    "hbbtv", "netcast", "web0s", "bravia", "crkey", "roku", "viera", "philipstv", "opera tv",
-    "large screen", "dtv", "; aft", "tizen tv", "ce-html",
+    "smart-tv",
+    "smarttv",
+    "smart_tv",
+    "appletv",
+    "apple tv",
+    "googletv",
+    "google tv",
+    "android tv",
+    "hbbtv",
+    "netcast",
+    "web0s",
+    "bravia",
+    "crkey",
+    "roku",
+    "viera",
+    "philipstv",
+    "opera tv",
+    "large screen",
+    "dtv",
+    "; aft",
+    "tizen tv",
+    "ce-html",
 ];
 const CONSOLE: [&str; 3] = ["playstation", "xbox", "nintendo"];
 const CAR: [&str; 4] = ["tesla/", "qtcarbrowser", "android automotive", "gm ultifi"];
 const WEARABLE: [&str; 5] = ["watchos", "apple watch", "wear os", "oculusbrowser", "sm-r8"];
 const TABLET: [&str; 7] = ["ipad", "tablet", "kindle", "playbook", "silk/", "nexus 7", "touchpad"];
 const MOBILE: [&str; 11] = [
-    "mobi", "iphone", "ipod", "windows phone", "blackberry", "bb10", "symbian", "opera mini", "midp",
-    "kaios", "phone",
+    "mobi",
+    "iphone",
+    "ipod",
+    "windows phone",
+    "blackberry",
+    "bb10",
+    "symbian",
+    "opera mini",
+    "midp",
+    "kaios",
+    "phone",
 ];
 const DESKTOP_OS: [&str; 16] = [
-    "Windows", "macOS", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS", "FreeBSD", "OpenBSD",
-    "NetBSD", "Solaris", "SUSE", "Red Hat", "CentOS", "Gentoo", "Arch Linux",
+    "Windows",
+    "macOS",
+    "Linux",
+    "Ubuntu",
+    "Fedora",
+    "Debian",
+    "Chrome OS",
+    "FreeBSD",
+    "OpenBSD",
+    "NetBSD",
+    "Solaris",
+    "SUSE",
+    "Red Hat",
+    "CentOS",
+    "Gentoo",
+    "Arch Linux",
 ];
 
 impl Signs<'_> {

@@ -62,7 +62,9 @@ impl Hints {
         hints.form = hints.form.map(|form| form.to_lowercase());
         hints.take_platform(&wire);
         let brands = [&wire.full_version_list, &wire.brands];
-        if let Some(found) = brands.into_iter().find(|list| !list.as_array().is_none_or(Vec::is_empty)) {
+        if let Some(found) =
+            brands.into_iter().find(|list| !list.as_array().is_none_or(Vec::is_empty))
+        {
             hints.take_brands(found);
         }
         hints
@@ -144,7 +146,10 @@ mod tests {
         );
         assert_eq!(hints.browser.as_deref(), Some("Chrome"));
         assert_eq!(hints.browser_version.as_deref(), Some("141"));
-        assert_eq!((hints.os.as_deref(), hints.os_version.as_deref()), (Some("Windows"), Some("11")));
+        assert_eq!(
+            (hints.os.as_deref(), hints.os_version.as_deref()),
+            (Some("Windows"), Some("11"))
+        );
         assert_eq!((hints.mobile, hints.model), (Some(false), None));
     }
 
@@ -155,7 +160,10 @@ mod tests {
         );
         assert_eq!(hints.browser.as_deref(), Some("Edge Mobile"));
         assert_eq!(hints.os_version.as_deref(), Some("15.0"));
-        assert_eq!((hints.model.as_deref(), hints.form.as_deref()), (Some("Pixel 9"), Some("mobile")));
+        assert_eq!(
+            (hints.model.as_deref(), hints.form.as_deref()),
+            (Some("Pixel 9"), Some("mobile"))
+        );
     }
 
     #[test]

@@ -15,13 +15,16 @@ pub(super) struct Referrer<'a> {
 
 /// The longest name that DNS allows (RFC 1035, 2.3.4).
 const MAX_HOST_BYTES: usize = 253;
+/// Labels of a host; a name that is deeper is made up.
+const MAX_LABELS: usize = 32;
 
 impl<'a> Referrer<'a> {
     /// `None` where it is not like a URL (matomo.md 3.4, 2) or its host is none that a site could
     /// have: letters that no host has, an empty label.
     pub(super) fn parse(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.trim().split_once("://")?;
-        if !["http", "https", "android-app"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        if !["http", "https", "android-app"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        {
             return None;
         }
         let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
@@ -56,7 +59,9 @@ fn is_host(host: &str) -> bool {
         let allowed = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_');
         !label.is_empty() && label.chars().all(allowed)
     };
-    host.len() <= MAX_HOST_BYTES && host.split('.').all(label)
+    host.len() <= MAX_HOST_BYTES
+        && host.split('.').count() <= MAX_LABELS
+        && host.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -84,10 +89,30 @@ mod tests {
 
     #[test]
     fn what_is_no_url_has_no_host() {
-        for url in ["", "-", "google.com", "https:/x.example/", "http://a..example", "http://'a'.b/", "ftp://x.example/", "http://"] {
+        for url in [
+            "",
+            "-",
+            "google.com",
+            "https:/x.example/",
+            "http://a..example",
+            "http://'a'.b/",
+            "ftp://x.example/",
+            "http://",
+        ] {
             assert_eq!(host(url), None, "{url}");
         }
-        assert_eq!(host(&format!("http://{}.xy/", "a.".repeat(125) + "a")), None);
+    }
+
+    #[test]
+    fn hosts_are_bounded() {
+        for (labels, known) in [(31, true), (32, true), (33, false)] {
+            let url = format!("http://{}y/", "x.".repeat(labels - 1));
+            assert_eq!(host(&url).is_some(), known, "{labels}");
+        }
+        for (bytes, known) in [(252, true), (253, true), (254, false)] {
+            let url = format!("http://{}.example/", "x".repeat(bytes - ".example".len()));
+            assert_eq!(host(&url).is_some(), known, "{bytes}");
+        }
     }
 
     #[test]

@@ -83,11 +83,12 @@ struct Sites {
 impl Sites {
     #[expect(clippy::expect_used, reason = "the lists are compiled in; every test reads them")]
     fn load() -> Self {
-        let mut lists = [
-            include_str!("../../data/own.json"),
-            include_str!("../../data/referrers.json"),
-        ]
-        .map(|json| serde_json::from_str::<Data>(json).expect("data/*.json is what refresh writes"));
+        let mut lists =
+            [include_str!("../../data/own.json"), include_str!("../../data/referrers.json")].map(
+                |json| {
+                    serde_json::from_str::<Data>(json).expect("data/*.json is what refresh writes")
+                },
+            );
         let mut take = |part: fn(&mut Data) -> &mut Vec<Named>| -> Vec<Named> {
             lists.iter_mut().flat_map(|data| std::mem::take(part(data))).collect()
         };

@@ -156,7 +156,17 @@ fn of_medium(campaign: &Campaign, social: bool) -> Option<&'static str> {
     let medium = campaign.medium.as_deref().unwrap_or_default().trim().to_lowercase();
     let words: Vec<&str> = medium.split(|letter: char| !letter.is_alphanumeric()).collect();
     let has = |known: &[&str]| words.iter().any(|word| known.contains(word));
-    let paid = has(&["cpc", "ppc", "cpa", "cpv", "paid", "sem", "paidsearch", "paidsocial", "retargeting"]);
+    let paid = has(&[
+        "cpc",
+        "ppc",
+        "cpa",
+        "cpv",
+        "paid",
+        "sem",
+        "paidsearch",
+        "paidsocial",
+        "retargeting",
+    ]);
     if has(&["display", "banner", "cpm", "expandable", "interstitial", "programmatic"]) {
         Some("display")
     } else if has(&["paidsocial"]) || (paid && (social || has(&["social"]))) {

@@ -7,9 +7,18 @@ use crate::enrich::source::Source;
 
 /// The sites that Wikimedia counts as its own.
 const WIKIMEDIA: [&str; 12] = [
-    "wikipedia.org", "wiktionary.org", "wikibooks.org", "wikinews.org", "wikiquote.org",
-    "wikisource.org", "wikiversity.org", "wikivoyage.org", "wikidata.org", "mediawiki.org",
-    "wikimedia.org", "wikimediafoundation.org",
+    "wikipedia.org",
+    "wiktionary.org",
+    "wikibooks.org",
+    "wikinews.org",
+    "wikiquote.org",
+    "wikisource.org",
+    "wikiversity.org",
+    "wikivoyage.org",
+    "wikidata.org",
+    "mediawiki.org",
+    "wikimedia.org",
+    "wikimediafoundation.org",
 ];
 
 /// Their class as our channel; "unknown" is a referrer that is no URL of a public host.
@@ -26,8 +35,11 @@ fn channel_of(class: &str) -> &'static str {
 }
 
 fn referred(referrer: &str) -> Hit {
-    let host = referrer.split('/').nth(2).unwrap_or_default();
-    let own = |site: &&str| host.strip_suffix(*site).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let host = referrer.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    let host = host.unwrap_or_default();
+    let own = |site: &&str| {
+        host.strip_suffix(*site).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
     Hit {
         referrer: Some(referrer.to_owned()).filter(|referrer| !referrer.is_empty()),
         referrer_internal: WIKIMEDIA.iter().any(|site| own(&site)),
@@ -62,10 +74,14 @@ fn wikimedias_cases_pass() {
         assert_eq!(cases.len(), count, "{file}");
         for (referrer, channel) in cases {
             // The older of the files calls a social network's app "external".
-            let channel = if referrer == "android-app://m.facebook.com" { "social" } else { channel };
+            let channel =
+                if referrer == "android-app://m.facebook.com" { "social" } else { channel };
             let source = Source::of(&referred(referrer));
             if source.channel != channel {
-                println!("{file}: {} ({:?}), not {channel}: {referrer}", source.channel, source.source);
+                println!(
+                    "{file}: {} ({:?}), not {channel}: {referrer}",
+                    source.channel, source.source
+                );
                 wrong += 1;
             }
         }
@@ -83,14 +99,29 @@ const HARD: &[Case] = &[
     ("https://at.co/abc", "website", Some("at.co"), None),
     ("https://fakex.com/", "website", Some("fakex.com"), None),
     ("https://x.com.evil.example/", "website", Some("x.com.evil.example"), None),
-    ("https://facebook.com.phish.example/l.php", "website", Some("facebook.com.phish.example"), None),
+    (
+        "https://facebook.com.phish.example/l.php",
+        "website",
+        Some("facebook.com.phish.example"),
+        None,
+    ),
     ("https://myfacebook.com/", "website", Some("myfacebook.com"), None),
     ("https://notgoogle.com/search?q=x", "website", Some("notgoogle.com"), None),
     ("https://google.example.com/search?q=x", "website", Some("google.example.com"), None),
-    ("https://www.google.com.evil.example/?q=x", "website", Some("www.google.com.evil.example"), None),
+    (
+        "https://www.google.com.evil.example/?q=x",
+        "website",
+        Some("www.google.com.evil.example"),
+        None,
+    ),
     ("https://github.io/", "website", Some("github.io"), None),
     ("https://gist.github.com/x", "social", Some("GitHub"), None),
-    ("https://redirect.example/?u=https://www.google.com/search?q=x", "website", Some("redirect.example"), None),
+    (
+        "https://redirect.example/?u=https://www.google.com/search?q=x",
+        "website",
+        Some("redirect.example"),
+        None,
+    ),
     // Countries, prefixes, case, ports, dots.
     ("https://www.google.co.uk/search?q=red+shoes", "search", Some("Google"), Some("red shoes")),
     ("https://www.google.com.au/url?sa=t&q=&esrc=s", "search", Some("Google"), None),
@@ -99,8 +130,18 @@ const HARD: &[Case] = &[
     ("https://www.google.com:443/", "search", Some("Google"), None),
     ("https://www.google.com./search?q=Dot", "search", Some("Google"), Some("dot")),
     ("https://uk.ask.com/web?q=why", "search", Some("Ask"), Some("why")),
-    ("https://de.search.yahoo.com/search?p=hallo+welt", "search", Some("Yahoo!"), Some("hallo welt")),
-    ("https://m.search.naver.com/search.naver?query=%ED%95%9C%EA%B5%AD", "search", Some("Naver"), Some("한국")),
+    (
+        "https://de.search.yahoo.com/search?p=hallo+welt",
+        "search",
+        Some("Yahoo!"),
+        Some("hallo welt"),
+    ),
+    (
+        "https://m.search.naver.com/search.naver?query=%ED%95%9C%EA%B5%AD",
+        "search",
+        Some("Naver"),
+        Some("한국"),
+    ),
     ("https://ru.pinterest.com/pin/1", "social", Some("Pinterest"), None),
     // Which search it was, hidden and several keywords, fragments, encodings.
     ("https://www.google.com/imgres?imgurl=x", "search", Some("Google Images"), None),
@@ -108,7 +149,12 @@ const HARD: &[Case] = &[
     ("https://www.google.com/#q=fragment", "search", Some("Google"), Some("fragment")),
     ("https://www.bing.com/images/search?q=x", "search", Some("Bing Images"), Some("x")),
     ("https://duckduckgo.com/", "search", Some("DuckDuckGo"), None),
-    ("https://www.ecosia.org/search?method=index&q=B%C3%A4ume", "search", Some("Ecosia"), Some("bäume")),
+    (
+        "https://www.ecosia.org/search?method=index&q=B%C3%A4ume",
+        "search",
+        Some("Ecosia"),
+        Some("bäume"),
+    ),
     ("https://www.baidu.com/s?wd=%D6%D0%B9%FA", "search", Some("Baidu"), Some("中国")),
     ("https://www.bing.com/search?q=100%25+wool", "search", Some("Bing"), Some("100% wool")),
     ("https://www.bing.com/search?q=%E0%A4%A", "search", Some("Bing"), None),
@@ -129,7 +175,12 @@ const HARD: &[Case] = &[
     ("https://outlook.live.com/", "email", Some("Outlook.com"), None),
     ("https://deref-web.de/mail/client/x", "email", Some("Web.de Mail"), None),
     ("android-app://com.google.android.gm/", "email", Some("Gmail"), None),
-    ("android-app://com.google.android.googlequicksearchbox/https/www.google.com", "search", Some("Google"), None),
+    (
+        "android-app://com.google.android.googlequicksearchbox/https/www.google.com",
+        "search",
+        Some("Google"),
+        None,
+    ),
     ("android-app://com.reddit.frontpage/", "social", Some("reddit"), None),
     ("android-app://com.example.reader", "website", Some("com.example.reader"), None),
     // Not a site.
@@ -159,8 +210,12 @@ fn hard_cases() {
 
 fn tagged(source: &str, medium: &str) -> Hit {
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let campaign =
-        Campaign { name: "spring".to_owned(), source: some(source), medium: some(medium), ..Campaign::default() };
+    let campaign = Campaign {
+        name: "spring".to_owned(),
+        source: some(source),
+        medium: some(medium),
+        ..Campaign::default()
+    };
     Hit { campaign: Some(campaign), ..Hit::default() }
 }
 
@@ -202,15 +257,24 @@ fn click_ids() {
     for (referrer, click, channel, source) in cases {
         let hit = Hit { click_id: Some(click.to_owned()), ..referred(referrer) };
         let found = Source::of(&hit);
-        assert_eq!((found.channel, found.source.as_deref()), (channel, source), "{referrer} {click}");
+        assert_eq!(
+            (found.channel, found.source.as_deref()),
+            (channel, source),
+            "{referrer} {click}"
+        );
     }
 }
 
 #[test]
 fn a_campaigns_keyword_falls_back_to_the_referrer() {
     let from = |referrer: &str, term: Option<&str>| {
-        let campaign = Campaign { name: "spring".to_owned(), term: term.map(str::to_owned), ..Campaign::default() };
-        let hit = Hit { campaign: Some(campaign), referrer: Some(referrer.to_owned()), ..Hit::default() };
+        let campaign = Campaign {
+            name: "spring".to_owned(),
+            term: term.map(str::to_owned),
+            ..Campaign::default()
+        };
+        let hit =
+            Hit { campaign: Some(campaign), referrer: Some(referrer.to_owned()), ..Hit::default() };
         Source::of(&hit).keyword
     };
     assert_eq!(from("http://bing.com/search?q=whatever", Some("term")).as_deref(), Some("term"));

@@ -21,8 +21,14 @@ const FILES: [&str; 6] = [
 ];
 
 const NAMES: [&str; 8] = [
-    "pk_cpn", "pk_campaign", "piwik_campaign", "mtm_campaign", "matomo_campaign", "utm_campaign",
-    "utm_source", "utm_medium",
+    "pk_cpn",
+    "pk_campaign",
+    "piwik_campaign",
+    "mtm_campaign",
+    "matomo_campaign",
+    "utm_campaign",
+    "utm_source",
+    "utm_medium",
 ];
 
 const TERMS: [&str; 7] =
@@ -56,14 +62,19 @@ fn hit(params: &Params, own_hosts: &[String]) -> Hit {
     let parameter = |names: &[&str]| {
         let of = |part: &str| {
             names.iter().find_map(|name| {
-                let pair = part.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-                pair.map(|value| value.replace('+', " ").to_lowercase()).filter(|value| !value.is_empty())
+                let pair =
+                    part.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                pair.map(|value| value.replace('+', " ").to_lowercase())
+                    .filter(|value| !value.is_empty())
             })
         };
         of(query).or_else(|| of(fragment))
     };
-    let campaign = parameter(&NAMES)
-        .map(|name| Campaign { name, term: parameter(&TERMS), ..Campaign::default() });
+    let campaign = parameter(&NAMES).map(|name| Campaign {
+        name,
+        term: parameter(&TERMS),
+        ..Campaign::default()
+    });
     let host = |url: &str| url.split('/').nth(2).unwrap_or_default().to_owned();
     let referrer = params.get("urlref").filter(|referrer| !referrer.is_empty()).cloned();
     let from = referrer.as_deref().map(host);
@@ -100,6 +111,7 @@ fn referrers_of_recorded_visits_agree() {
             .map(|url| text(&url).split('/').nth(2).unwrap_or_default().to_owned())
             .collect();
         let requests = requests(&file);
+        let mut used = vec![false; requests.len()];
         for visit in file["expected"]["visits"].as_array().unwrap() {
             let (site, id) = (text(&visit["idsite"]), text(&visit["idvisitor"]));
             let (first, last) = (text(&visit["first_action"]), text(&visit["last_action"]));
@@ -108,17 +120,31 @@ fn referrers_of_recorded_visits_agree() {
                 visit["referrer_name"].as_str().map(str::to_owned),
                 visit["referrer_keyword"].as_str().map(str::to_owned),
             );
-            // The visit's referrer is the first request's, or the first that is not direct.
-            let of_visit = requests.iter().filter(|params| {
-                let same = params.get("_id").is_none_or(|sent| *sent == id);
-                let at = params["cdt"].as_str();
-                same && params["idsite"] == site && at >= first.as_str() && at <= last.as_str()
+            // Visits stand in the order of the requests that began them; the recorded id is not
+            // always the one sent.
+            let begins = |sent: bool| {
+                let fits = |params: &Params| {
+                    params["idsite"] == site
+                        && params["cdt"] == first
+                        && (!sent || params.get("_id").is_some_and(|sent| *sent == id))
+                };
+                (0..requests.len()).find(|&at| !used[at] && fits(&requests[at]))
+            };
+            let Some(begin) = begins(true).or_else(|| begins(false)) else {
+                panic!("{name}: no request begins visit {}", visit["visit"]);
+            };
+            used[begin] = true;
+            // The first that is not direct gives a direct visit its referrer.
+            let later = requests[begin..].iter().filter(|params| {
+                params.get("_id") == requests[begin].get("_id")
+                    && params["idsite"] == site
+                    && (first.as_str()..=last.as_str()).contains(&params["cdt"].as_str())
             });
-            let mut sources = of_visit.map(|params| as_matomo(&hit(params, &own_hosts)));
+            let mut sources = later.map(|params| as_matomo(&hit(params, &own_hosts)));
             let one = sources.next();
-            let found = match one {
+            let found = match &one {
                 Some(("direct", ..)) => sources.find(|(kind, ..)| *kind != "direct").or(one),
-                one => one,
+                _ => one,
             };
             let found = found.map(|(kind, name, keyword)| (kind.to_owned(), name, keyword));
             all += 1;

@@ -163,7 +163,9 @@ impl Engine {
     fn keyword(&self, referrer: &Referrer<'_>) -> Option<String> {
         let raw = self.keyword.iter().find_map(|keyword| match keyword {
             Keyword::Parameter(name) => referrer.parameter(name),
-            Keyword::Regex(regex) => Some(regex.captures(referrer.path_and_query)?.get(1)?.as_str()),
+            Keyword::Regex(regex) => {
+                Some(regex.captures(referrer.path_and_query)?.get(1)?.as_str())
+            }
         });
         decode(raw?, &self.charsets)
     }
@@ -203,10 +205,12 @@ pub(super) fn decode(raw: &str, charsets: &[&'static Encoding]) -> Option<String
         Ok(text) => text,
         Err(not_utf8) => {
             let bytes = not_utf8.as_bytes();
-            let mut fitting = charsets
-                .iter()
-                .filter_map(|charset| charset.decode_without_bom_handling_and_without_replacement(bytes));
-            fitting.next().map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), Cow::into_owned)
+            let mut fitting = charsets.iter().filter_map(|charset| {
+                charset.decode_without_bom_handling_and_without_replacement(bytes)
+            });
+            fitting
+                .next()
+                .map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), Cow::into_owned)
         }
     };
     let keyword: String = text.trim().to_lowercase().chars().take(MAX_KEYWORD_CHARS).collect();
@@ -234,7 +238,10 @@ mod tests {
 
     #[test]
     fn a_host_is_looked_up_with_its_country_left_open() {
-        assert_eq!(candidates("www.google.co.uk"), ["www.google.co.uk", "google.co.uk", "google.{}", "www.google.{}"]);
+        assert_eq!(
+            candidates("www.google.co.uk"),
+            ["www.google.co.uk", "google.co.uk", "google.{}", "www.google.{}"]
+        );
         assert_eq!(candidates("uk.ask.com"), ["uk.ask.com", "{}.ask.com"]);
         assert_eq!(candidates("t.co"), ["t.co", "t.{}"]);
         assert_eq!(candidates("localhost"), ["localhost"]);
@@ -246,13 +253,19 @@ mod tests {
         struct Lists {
             engines: Vec<Entry>,
         }
-        for json in [include_str!("../../../data/own.json"), include_str!("../../../data/referrers.json")] {
+        for json in
+            [include_str!("../../../data/own.json"), include_str!("../../../data/referrers.json")]
+        {
             for entry in serde_json::from_str::<Lists>(json).unwrap().engines {
                 let texts = entry.keyword.iter().chain(&entry.hidden);
-                for text in texts.filter(|text| text.len() > 1 && text.starts_with('/') && text.ends_with('/')) {
+                for text in texts
+                    .filter(|text| text.len() > 1 && text.starts_with('/') && text.ends_with('/'))
+                {
                     assert!(delimited(text).is_some(), "{}: {text}", entry.name);
                 }
-                let known = |name: &&String| *name != "ms932" && Encoding::for_label(name.as_bytes()).is_none();
+                let known = |name: &&String| {
+                    *name != "ms932" && Encoding::for_label(name.as_bytes()).is_none()
+                };
                 assert_eq!(entry.charsets.iter().find(known), None, "{}", entry.name);
             }
         }
