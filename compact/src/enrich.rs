@@ -89,7 +89,26 @@ pub fn reason_of(hit: &Hit, device: &Device) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_sends_has_a_channel_and_a_form(
+            referrer in "(https?|android-app)://[a-zé0-9.:@%_-]{0,30}[/?#]{0,2}[ -~é]{0,60}|.{0,60}",
+            user_agent in ".{0,120}",
+            hints in prop::option::of("[{}\\[\\]\":,a-z0-9. ]{0,60}"),
+        ) {
+            let hit = Hit { referrer: Some(referrer), ..Hit::default() };
+            let source = Source::of(&hit);
+            prop_assert!(!source.channel.is_empty());
+            prop_assert_eq!(source.channel == "direct", source.source.is_none());
+            let device = Device::of(&user_agent, hints.as_deref());
+            prop_assert!(device.device.is_some());
+            prop_assert!(device.user_agent.is_none_or(|kept| kept.len() <= 256));
+        }
+    }
 
     #[test]
     fn a_user_agent_is_looked_at_once() {
