@@ -4,6 +4,7 @@
 //! never fails a batch: what cannot be read is kept in `rejected/` with its bytes. Only the
 //! store's absence fails it, and then all of it, because every object is written create-only.
 
+pub mod report;
 pub mod row;
 
 use std::collections::BTreeMap;
@@ -14,15 +15,22 @@ use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::hit::{DecodeError, Hit};
-use lake::layout::{self, Holds};
+use lake::layout::{self, Batch, RowsOfHour};
 use lake::parquet_file;
 use object_store::{PutMode, PutOptions, PutPayload};
 
-use crate::enrich::Enricher;
+use crate::enrich::{BOTS_VERSION, Enricher};
 use lake::store::StoreRef;
+use report::{Appended, Report};
 use row::Row;
+
+/// Records put into `rejected/` at a time.
+const CONCURRENT_REJECTS: usize = 16;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// What append needs; built once.
 #[derive(Debug, Clone)]
@@ -33,39 +41,30 @@ pub struct Append {
     pub enricher: Arc<Enricher>,
 }
 
-/// What became of a batch.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// Records received.
-    pub received: usize,
-    /// Rows written to hot objects.
-    pub stored: usize,
-    /// Records kept in `rejected/`.
-    pub rejected: usize,
-    /// Objects that an earlier attempt had written already.
-    pub existed: usize,
-}
-
 impl Append {
-    /// Takes one batch of one shard.
+    /// Takes one batch of one shard, and ends in one log event.
     ///
     /// # Errors
     ///
     /// When the store does not take the objects; the whole batch is to be delivered again.
     pub async fn handle(&self, event: KinesisEvent) -> anyhow::Result<KinesisEventResponse> {
-        let done = self.append(&event.records).await?;
-        tracing::info!(
-            received = done.received,
-            stored = done.stored,
-            rejected = done.rejected,
-            existed = done.existed,
-            "batch of {} records appended",
-            done.received
-        );
+        self.report(&event.records).await?;
         Ok(KinesisEventResponse::default())
     }
 
-    /// The same, with the account of what was done.
+    /// The same, with the report that was logged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Append::handle`].
+    pub async fn report(&self, records: &[KinesisEventRecord]) -> anyhow::Result<Report> {
+        let start = Report::start();
+        let report = start.end(self.append(records).await?);
+        report.log();
+        Ok(report)
+    }
+
+    /// Takes one batch of one shard.
     ///
     /// # Errors
     ///
@@ -74,19 +73,31 @@ impl Append {
         let mut done = Appended { received: records.len(), ..Appended::default() };
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
         let mut by_date: BTreeMap<Date, Vec<Row>> = BTreeMap::new();
+        let mut unreadable = Vec::new();
         for record in records {
             match Hit::decode(&record.kinesis.data.0) {
                 Ok(hit) => by_date.entry(hit.dt).or_default().push(self.enrich(hit)),
                 Err(error) => {
-                    self.reject(record, &error).await?;
-                    done.rejected += 1;
+                    *done.rejected.entry(error.reason()).or_default() += 1;
+                    unreadable.push((record, error));
                 }
             }
         }
+        futures_util::stream::iter(unreadable)
+            .map(|(record, error)| async move { self.reject(record, &error).await })
+            .buffer_unordered(CONCURRENT_REJECTS)
+            .try_collect::<()>()
+            .await?;
         for (dt, rows) in by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
-            let bytes = encode(&rows)?;
-            done.existed += usize::from(!self.create(&path, bytes).await?);
+            let bytes = encode(&rows, &done)?;
+            let length = bytes.len();
+            if self.create(&path, bytes).await? {
+                done.bytes += length;
+            } else {
+                done.existed += 1;
+            }
+            done.objects += 1;
             done.stored += rows.len();
         }
         Ok(done)
@@ -135,9 +146,26 @@ impl Append {
     }
 }
 
-fn encode(rows: &[Row]) -> anyhow::Result<bytes::Bytes> {
-    let batch = row::batch(rows).context("laying out a hot object")?;
-    parquet_file::encode(&batch, &Holds::default()).context("encoding a hot object")
+fn encode(rows: &[Row], done: &Appended) -> anyhow::Result<bytes::Bytes> {
+    let rejected = done.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
+    let batch = Batch {
+        received: done.received as u64,
+        rejected: rejected.collect(),
+        rows: by_site_and_hour(rows),
+        bots: BOTS_VERSION.to_owned(),
+    };
+    let rows = row::batch(rows).context("laying out a hot object")?;
+    parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")
+}
+
+fn by_site_and_hour(rows: &[Row]) -> Vec<RowsOfHour> {
+    let mut counts: BTreeMap<(i32, i64), u64> = BTreeMap::new();
+    for row in rows {
+        let hour_ms = row.hit.received.div_euclid(HOUR_MS) * HOUR_MS;
+        *counts.entry((row.hit.site, hour_ms)).or_default() += 1;
+    }
+    let rows_of = |((site, hour_ms), rows)| RowsOfHour { site, hour_ms, rows };
+    counts.into_iter().map(rows_of).collect()
 }
 
 /// The part of the event id before the colon, as the event source mapping makes it.
@@ -149,3 +177,6 @@ fn shard(record: &KinesisEventRecord) -> &str {
 fn sequence(record: &KinesisEventRecord) -> &str {
     &record.kinesis.sequence_number
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub const HOT: &str = "hot";
 pub const REJECTED: &str = "rejected";
 /// Footer key of a table object: the hot objects that it holds, as [`Holds`].
 pub const HOLDS_KEY: &str = "hitlake.holds";
+/// Footer key of a hot object: the batch that it came from, as [`Batch`].
+pub const BATCH_KEY: &str = "hitlake.batch";
 /// Footer key of every object: the version of the columns.
 pub const VERSION_KEY: &str = "hitlake.version";
 /// Version of the columns that this program writes.
@@ -95,6 +97,55 @@ impl Holds {
     }
 }
 
+/// What append counted while it took a batch from the stream: the first figures of the ledger.
+///
+/// A batch with hits of several dates makes several hot objects. `received` and `rejected` are the
+/// whole batch's and stand in each of them: count them once per shard, first and last sequence
+/// number of the name ([`batch_of`]). `rows` are the object's own. A batch of which nothing could
+/// be read makes no hot object; its records lie in `rejected/` alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Batch {
+    /// Records that the stream delivered.
+    pub received: u64,
+    /// Of these, kept in `rejected/`, by reason.
+    #[serde(default)]
+    pub rejected: BTreeMap<String, u64>,
+    /// Rows of this object by site and hour of receipt.
+    #[serde(default)]
+    pub rows: Vec<RowsOfHour>,
+    /// The bot lists that marked the rows, with their versions.
+    #[serde(default)]
+    pub bots: String,
+}
+
+/// Rows that ingest received for one site within one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RowsOfHour {
+    /// The site.
+    pub site: i32,
+    /// Start of the hour of receipt, Unix milliseconds.
+    pub hour_ms: i64,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl Batch {
+    /// Reads the footer's value.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what [`Batch::to_footer`] writes.
+    pub fn from_footer(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The footer's value: a JSON object.
+    #[must_use]
+    pub fn to_footer(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// The hash of a hot object's name within its date.
 #[must_use]
 pub fn name_hash(hot: &Path) -> u128 {
@@ -111,6 +162,18 @@ mod tests {
         let path = hot_object(dt, "shardId-000000000001", "5", "49590338271490256608");
         assert_eq!(date_of(&path), Some(dt));
         assert_eq!(batch_of(&path), Some(("shardId-000000000001", "5", "49590338271490256608")));
+    }
+
+    #[test]
+    fn a_batch_reads_back() {
+        let batch = Batch {
+            received: 3,
+            rejected: BTreeMap::from([("unreadable".to_owned(), 1)]),
+            rows: vec![RowsOfHour { site: 1, hour_ms: 3_600_000, rows: 2 }],
+            bots: "isbot 1".to_owned(),
+        };
+        assert_eq!(Batch::from_footer(&batch.to_footer()).unwrap(), batch);
+        assert!(Batch::from_footer("[]").is_err());
     }
 
     #[test]

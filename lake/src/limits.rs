@@ -88,6 +88,10 @@ pub const MULTIPART_CONCURRENCY: usize = 4;
 pub const DELETE_CONCURRENCY: usize = 10;
 /// A file that a killed program left half written is removed when it is older than this.
 pub const STAGED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of the user agent that the table keeps, after versions are cut to the major.
+pub const MAX_STORED_USER_AGENT_BYTES: usize = 256;
+/// Characters of the keyword that a hit came with (matomo.md 1.2).
+pub const MAX_KEYWORD_CHARS: usize = 255;
 /// User agents whose meaning one process remembers.
 pub const MAX_CACHED_USER_AGENTS: usize = 10_000;
 /// Bytes of one line of an imported log; a longer one is unreadable.

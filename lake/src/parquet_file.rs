@@ -19,7 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::{COLUMNS, Type, find, schema_for_reading};
-use crate::layout::{HOLDS_KEY, Holds, VERSION, VERSION_KEY};
+use crate::layout::{BATCH_KEY, Batch, HOLDS_KEY, Holds, VERSION, VERSION_KEY};
 use crate::limits::ROW_GROUP_ROWS;
 
 /// Why an object of hits could not be written or read.
@@ -34,6 +34,9 @@ pub enum FileError {
     /// The footer's list of hot objects is unreadable.
     #[error("footer {HOLDS_KEY}: {0}")]
     Holds(#[from] serde_json::Error),
+    /// The footer's account of a batch is unreadable.
+    #[error("footer {BATCH_KEY}: {0}")]
+    Batch(serde_json::Error),
     /// The file could not be written.
     #[error("writing: {0}")]
     Io(#[from] std::io::Error),
@@ -50,9 +53,18 @@ pub fn write<W: Write + Send>(
     batches: impl IntoIterator<Item = RecordBatch>,
     holds: &Holds,
 ) -> Result<W, FileError> {
+    write_with_key(to, schema, batches, KeyValue::new(HOLDS_KEY.to_owned(), holds.to_footer()))
+}
+
+fn write_with_key<W: Write + Send>(
+    to: W,
+    schema: SchemaRef,
+    batches: impl IntoIterator<Item = RecordBatch>,
+    key: KeyValue,
+) -> Result<W, FileError> {
     // Without the Arrow schema in the footer every reader sees plain text, not dictionaries.
     let options =
-        ArrowWriterOptions::new().with_properties(properties(holds)).with_skip_arrow_metadata(true);
+        ArrowWriterOptions::new().with_properties(properties(key)).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(to, schema, options)?;
     for batch in batches {
         writer.write(&batch)?;
@@ -70,11 +82,30 @@ pub fn encode(batch: &RecordBatch, holds: &Holds) -> Result<Bytes, FileError> {
     Ok(bytes.into())
 }
 
-fn properties(holds: &Holds) -> WriterProperties {
-    let keys = vec![
-        KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned()),
-        KeyValue::new(HOLDS_KEY.to_owned(), holds.to_footer()),
-    ];
+/// A hot object into memory: the rows, and in the footer the batch that they came from.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn encode_hot(rows: &RecordBatch, batch: &Batch) -> Result<Bytes, FileError> {
+    let key = KeyValue::new(BATCH_KEY.to_owned(), batch.to_footer());
+    Ok(write_with_key(Vec::new(), rows.schema(), [rows.clone()], key)?.into())
+}
+
+/// The batch that a hot object came from; `None` where the footer has none, as in table objects.
+///
+/// # Errors
+///
+/// [`FileError::Batch`] when the footer's value is unreadable.
+pub fn batch(metadata: &ParquetMetaData) -> Result<Option<Batch>, FileError> {
+    let keys = metadata.file_metadata().key_value_metadata();
+    let value = keys.and_then(|keys| keys.iter().find(|key| key.key == BATCH_KEY));
+    let text = value.and_then(|key| key.value.as_deref());
+    text.map(Batch::from_footer).transpose().map_err(FileError::Batch)
+}
+
+fn properties(key: KeyValue) -> WriterProperties {
+    let keys = vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned()), key];
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))

@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use lake::columns::{COLUMNS, Column, schema};
 use lake::hit::{Campaign, Hit};
 
-use crate::enrich::{Device, Source};
+use crate::enrich::{Device, Source, reason_of};
 
 /// A hit, its device and its source.
 #[derive(Debug)]
@@ -110,7 +110,9 @@ fn of_hit(name: &str) -> Option<Cell> {
         "content_piece" => Cell::Text(|row| row.hit.content_piece.as_deref()),
         "content_interaction" => Cell::Text(|row| row.hit.content_interaction.as_deref()),
         "click_id" => Cell::Text(|row| row.hit.click_id.as_deref()),
-        "hit_campaign" => Cell::Text(|row| campaign(row).map(|campaign| campaign.name.as_str())),
+        "hit_campaign" => Cell::Text(|row| {
+            campaign(row).map(|campaign| campaign.name.as_str()).or(row.source.campaign.as_deref())
+        }),
         "hit_campaign_source" => Cell::Text(|row| campaign(row)?.source.as_deref()),
         "hit_campaign_medium" => Cell::Text(|row| campaign(row)?.medium.as_deref()),
         "hit_campaign_term" => Cell::Text(|row| campaign(row)?.term.as_deref()),
@@ -145,7 +147,7 @@ fn of_number(name: &str) -> Option<Cell> {
 
 fn of_enrichment(name: &str) -> Option<Cell> {
     Some(match name {
-        "device" => Cell::Text(|row| row.device.device.as_deref()),
+        "device" => Cell::Text(|row| row.device.device),
         "brand" => Cell::Text(|row| row.device.brand.as_deref()),
         "model" => Cell::Text(|row| row.device.model.as_deref()),
         "os" => Cell::Text(|row| row.device.os.as_deref()),
@@ -153,10 +155,7 @@ fn of_enrichment(name: &str) -> Option<Cell> {
         "browser" => Cell::Text(|row| row.device.browser.as_deref()),
         "browser_version" => Cell::Text(|row| row.device.browser_version.as_deref()),
         "user_agent" => Cell::Text(|row| row.device.user_agent.as_deref()),
-        "bot_reason" => Cell::Text(|row| {
-            // An authenticated client's word (Matomo's `bots=1`) is worth more than a list.
-            if row.hit.not_a_bot { None } else { row.device.bot_reason.as_deref() }
-        }),
+        "bot_reason" => Cell::Text(|row| reason_of(&row.hit, &row.device)),
         "hit_channel" => Cell::Text(|row| Some(row.source.channel)),
         "hit_source" => Cell::Text(|row| row.source.source.as_deref()),
         "hit_keyword" => Cell::Text(|row| row.source.keyword.as_deref()),

@@ -1,11 +1,13 @@
 //! The Lambda `append`: settings, clients, start.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use compact::append::Append;
 use compact::enrich::Enricher;
+use lake::clock::{Clock as _, SystemClock};
 use lake::environment::Environment;
 use lake::store::StoreUrl;
 use lake::store::aws::Aws;
@@ -14,13 +16,19 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
+    // While a Lambda starts it has whole processors, and nobody waits for a batch yet.
+    let lists = std::thread::spawn(Enricher::prepare);
     let environment = Environment::process();
     let store =
         lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
             .await?;
     let append = &Append { store, enricher: Arc::new(Enricher::default()) };
+    lists.join().map_err(|_| "the lists of user agents and referrers cannot be read")?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {
-        Ok::<KinesisEventResponse, Error>(append.handle(event.payload).await?)
+        let report = append.report(&event.payload.records).await?;
+        // CloudWatch makes metrics of a line of this form, by itself.
+        writeln!(std::io::stdout(), "{}", report.metrics(SystemClock.now_ms()))?;
+        Ok::<KinesisEventResponse, Error>(KinesisEventResponse::default())
     }))
     .await
 }

@@ -1,197 +1,210 @@
-//! Channel and source of a hit's own referrer and campaign (matomo.md 3.4).
+//! Channel, source and keyword of a hit's own referrer, campaign and click id (matomo.md 3.4).
 //!
-//! Hosts are matched by label, never by substring: microsoft.com is not t.co.
+//! Knows the order of the rules; the lists are in `sites`. docs/decisions/lists.md has the table.
 
-use lake::hit::Hit;
+use lake::hit::{Campaign, Hit};
 
-/// What a hit's own referrer and campaign say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::referrer::Referrer;
+use super::sites::{self, Place};
+
+/// What a hit's own referrer, campaign and click id say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
     /// direct, internal, search, social, ai, email, campaign, paid_search, paid_social, display or
     /// website.
     pub channel: &'static str,
-    /// Engine, network, campaign source or host.
+    /// Engine, network, assistant, mail service, campaign source or host.
     pub source: Option<String>,
-    /// Keyword, lower-cased.
+    /// Keyword, lower case.
     pub keyword: Option<String>,
     /// Host of the referrer, lower case.
     pub referrer_host: Option<String>,
     /// Path of the referrer.
     pub referrer_path: Option<String>,
+    /// Name of the campaign that the referrer alone tells: an advertisement without parameters.
+    pub campaign: Option<String>,
 }
 
-/// Second-level names of search engines, whatever the country, and their keyword parameter.
-const ENGINES: [(&str, &str, &str); 11] = [
-    ("google", "Google", "q"),
-    ("bing", "Bing", "q"),
-    ("yahoo", "Yahoo!", "p"),
-    ("duckduckgo", "DuckDuckGo", "q"),
-    ("yandex", "Yandex", "text"),
-    ("baidu", "Baidu", "wd"),
-    ("ecosia", "Ecosia", "q"),
-    ("qwant", "Qwant", "q"),
-    ("startpage", "Startpage", "query"),
-    ("seznam", "Seznam", "q"),
-    ("naver", "Naver", "query"),
-];
-
-/// Domains of social networks.
-const NETWORKS: [(&str, &str); 16] = [
-    ("facebook.com", "Facebook"),
-    ("instagram.com", "Instagram"),
-    ("twitter.com", "X"),
-    ("x.com", "X"),
-    ("t.co", "X"),
-    ("linkedin.com", "LinkedIn"),
-    ("lnkd.in", "LinkedIn"),
-    ("reddit.com", "Reddit"),
-    ("youtube.com", "YouTube"),
-    ("pinterest.com", "Pinterest"),
-    ("tiktok.com", "TikTok"),
-    ("vk.com", "VKontakte"),
-    ("xing.com", "XING"),
-    ("news.ycombinator.com", "Hacker News"),
-    ("bsky.app", "Bluesky"),
-    ("mastodon.social", "Mastodon"),
-];
-
-/// Domains of AI assistants.
-const ASSISTANTS: [(&str, &str); 7] = [
-    ("chatgpt.com", "ChatGPT"),
-    ("chat.openai.com", "ChatGPT"),
-    ("perplexity.ai", "Perplexity"),
-    ("claude.ai", "Claude"),
-    ("gemini.google.com", "Gemini"),
-    ("copilot.microsoft.com", "Copilot"),
-    ("chat.mistral.ai", "Mistral"),
-];
-
-/// Domains of web mail.
-const MAILS: [(&str, &str); 4] = [
-    ("mail.google.com", "Gmail"),
-    ("outlook.live.com", "Outlook"),
-    ("mail.yahoo.com", "Yahoo! Mail"),
-    ("mail.proton.me", "Proton Mail"),
+/// Click parameter, the channel that it tells, and whose it is. `fbclid` is put on every link out
+/// of Facebook, paid or not, so it tells the network alone.
+const CLICKS: [(&str, &str, &str); 13] = [
+    ("gclid", "paid_search", "Google"),
+    ("wbraid", "paid_search", "Google"),
+    ("gbraid", "paid_search", "Google"),
+    ("dclid", "display", "Google"),
+    ("msclkid", "paid_search", "Bing"),
+    ("yclid", "paid_search", "Yandex"),
+    ("fbclid", "social", "Facebook"),
+    ("twclid", "paid_social", "Twitter"),
+    ("ttclid", "paid_social", "TikTok"),
+    ("li_fat_id", "paid_social", "LinkedIn"),
+    ("rdt_cid", "paid_social", "reddit"),
+    ("epik", "paid_social", "Pinterest"),
+    ("sccid", "paid_social", "Snapchat"),
 ];
 
 impl Source {
     pub(super) fn of(hit: &Hit) -> Self {
-        let (host, path, query) = hit.referrer.as_deref().map(split).unwrap_or_default();
-        let mut found = Self {
-            channel: "direct",
-            source: None,
-            keyword: None,
-            referrer_host: (!host.is_empty()).then(|| host.clone()),
-            referrer_path: (!path.is_empty()).then(|| path.to_owned()),
-        };
+        let referrer = hit.referrer.as_deref().and_then(Referrer::parse);
+        let place = referrer.as_ref().filter(|_| !hit.referrer_internal).and_then(sites::place);
+        let mut found = Self { channel: "direct", ..Self::default() };
+        if let Some(referrer) = &referrer {
+            found.referrer_host = Some(referrer.host.clone());
+            found.referrer_path = (!referrer.path.is_empty()).then(|| referrer.path.to_owned());
+        }
+        let advertisement = referrer.as_ref().and_then(Advertisement::of);
+        let click = hit.click_id.as_deref().and_then(click);
         if let Some(campaign) = &hit.campaign {
-            let network = of_domain(&host, &NETWORKS).is_some();
-            found.channel = of_medium(campaign.medium.as_deref().unwrap_or_default(), network);
-            found.source = campaign.source.clone().or_else(|| found.referrer_host.clone());
-            found.keyword.clone_from(&campaign.term);
-        } else if host.is_empty() {
+            found.take_campaign(campaign, place, advertisement, click);
+        } else if let Some(advertisement) = advertisement {
+            found.channel = "display";
+            found.campaign = Some(advertisement.campaign);
+            found.keyword = advertisement.keyword;
+            found.source.clone_from(&found.referrer_host);
         } else if hit.referrer_internal {
             found.channel = "internal";
-        } else if let Some(name) = of_domain(&host, &ASSISTANTS) {
-            (found.channel, found.source) = ("ai", Some(name.to_owned()));
-        } else if let Some(name) = of_domain(&host, &MAILS) {
-            (found.channel, found.source) = ("email", Some(name.to_owned()));
-        } else if let Some((name, parameter)) = engine(&host) {
-            let paid = hit.click_id.as_deref().is_some_and(|id| id != "fbclid");
-            (found.channel, found.source) =
-                (if paid { "paid_search" } else { "search" }, Some(name.to_owned()));
-            found.keyword = keyword(query, parameter);
-        } else if let Some(name) = of_domain(&host, &NETWORKS) {
-            (found.channel, found.source) = ("social", Some(name.to_owned()));
         } else {
-            (found.channel, found.source) = ("website", Some(host));
+            found.take_place(place, referrer.is_some_and(|referrer| referrer.is_public()));
+            found.take_click(click);
         }
         found
     }
-}
 
-fn of_medium(medium: &str, network: bool) -> &'static str {
-    match medium {
-        "cpc" | "ppc" | "paid" | "paidsearch" if network => "paid_social",
-        "paidsocial" | "paid_social" | "paid-social" => "paid_social",
-        "cpc" | "ppc" | "paidsearch" | "paid_search" | "paid-search" => "paid_search",
-        "display" | "banner" | "cpm" => "display",
-        "email" | "e-mail" | "newsletter" => "email",
-        _ => "campaign",
-    }
-}
-
-/// Host (lower case, without port), path and query of a URL.
-fn split(url: &str) -> (String, &str, &str) {
-    let Some((scheme, rest)) = url.split_once("://") else { return Default::default() };
-    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https" | "android-app") {
-        return Default::default();
-    }
-    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-    (host, path, query)
-}
-
-/// The name whose domain the host is, or is below.
-fn of_domain(host: &str, domains: &[(&str, &'static str)]) -> Option<&'static str> {
-    let below = |domain: &str| {
-        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    domains.iter().find(|(domain, _)| below(domain)).map(|(_, name)| *name)
-}
-
-/// An engine by the label before its country: google.co.uk, www.google.com.au.
-fn engine(host: &str) -> Option<(&'static str, &'static str)> {
-    let labels: Vec<&str> = host.split('.').collect();
-    ENGINES.iter().find_map(|(label, name, parameter)| {
-        let at = labels.iter().rposition(|found| found == label)?;
-        let endings = labels.get(at + 1..)?;
-        let short = endings.iter().all(|ending| ending.len() <= 3);
-        (short && (1..=2).contains(&endings.len())).then_some((*name, *parameter))
-    })
-}
-
-fn keyword(query: &str, parameter: &str) -> Option<String> {
-    let value =
-        query.split('&').find_map(|pair| pair.strip_prefix(parameter)?.strip_prefix('='))?;
-    let spaced = value.replace('+', " ");
-    let text =
-        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().trim().to_lowercase();
-    (!text.is_empty()).then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channel(referrer: &str) -> (&'static str, Option<String>) {
-        let source = Source::of(&Hit { referrer: Some(referrer.to_owned()), ..Hit::default() });
-        (source.channel, source.source)
+    fn take_campaign(
+        &mut self,
+        campaign: &Campaign,
+        place: Option<Place>,
+        advertisement: Option<Advertisement>,
+        click: Option<(&'static str, &'static str)>,
+    ) {
+        let (name, keyword) = place.clone().map(Place::parts).unwrap_or_default();
+        let social = campaign.source.as_deref().is_some_and(sites::is_network)
+            || matches!(place, Some(Place::Network(_)));
+        self.channel = of_medium(campaign, social)
+            .or_else(|| click.map(|(channel, _)| channel).filter(|channel| *channel != "social"))
+            .unwrap_or("campaign");
+        self.source = campaign.source.clone().or(name).or_else(|| self.referrer_host.clone());
+        self.keyword = campaign
+            .term
+            .clone()
+            .or(keyword)
+            .or_else(|| advertisement.and_then(|found| found.keyword))
+            .or_else(|| self.referrer_host.clone());
     }
 
-    #[test]
-    fn hosts_are_matched_by_label() {
-        assert_eq!(channel("https://www.google.co.uk/search?q=x").0, "search");
-        assert_eq!(channel("https://t.co/abc"), ("social", Some("X".to_owned())));
-        assert_eq!(
-            channel("https://microsoft.com/"),
-            ("website", Some("microsoft.com".to_owned()))
-        );
-        assert_eq!(channel("https://google.example.com/").0, "website");
-        assert_eq!(channel("https://gemini.google.com/app").0, "ai");
-        assert_eq!(channel("not a url").0, "direct");
-    }
-
-    #[test]
-    fn a_keyword_is_decoded_and_lower_cased() {
-        let hit = Hit {
-            referrer: Some("http://www.bing.com/search?q=Red+Sho%C3%A9s".to_owned()),
-            ..Hit::default()
+    fn take_place(&mut self, place: Option<Place>, public: bool) {
+        self.channel = match &place {
+            Some(place) => place.channel(),
+            None if public => "website",
+            None => return,
         };
-        assert_eq!(Source::of(&hit).keyword.as_deref(), Some("red shoés"));
+        match place.map(Place::parts) {
+            Some(parts) => (self.source, self.keyword) = parts,
+            None => self.source.clone_from(&self.referrer_host),
+        }
+    }
+
+    /// A click id makes its own engine or network paid, and names one where no referrer does; an
+    /// id that was carried on to another site's link says nothing of that site.
+    fn take_click(&mut self, click: Option<(&'static str, &'static str)>) {
+        let Some((channel, owner)) = click else { return };
+        let silent = self.channel == "direct";
+        let same = match channel {
+            "paid_search" => self.channel == "search",
+            "paid_social" => self.channel == "social",
+            _ => false,
+        };
+        if silent || same || channel == "display" {
+            self.channel = channel;
+        }
+        if silent {
+            self.source = Some(owner.to_owned());
+        }
+    }
+}
+
+impl Place {
+    const fn channel(&self) -> &'static str {
+        match self {
+            Self::Engine(..) => "search",
+            Self::Network(_) => "social",
+            Self::Assistant(_) => "ai",
+            Self::Mail(_) => "email",
+        }
+    }
+
+    fn parts(self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Engine(name, keyword) => (Some(name), keyword),
+            Self::Network(name) | Self::Assistant(name) | Self::Mail(name) => {
+                (Some(name.to_owned()), None)
+            }
+        }
+    }
+}
+
+fn click(parameter: &str) -> Option<(&'static str, &'static str)> {
+    let parameter = parameter.to_lowercase();
+    CLICKS
+        .iter()
+        .find(|(known, ..)| *known == parameter)
+        .map(|(_, channel, owner)| (*channel, *owner))
+}
+
+/// The channel that a campaign's medium tells; `None` leaves it a campaign.
+fn of_medium(campaign: &Campaign, social: bool) -> Option<&'static str> {
+    let medium = campaign.medium.as_deref().unwrap_or_default().trim().to_lowercase();
+    let words: Vec<&str> = medium.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let has = |known: &[&str]| words.iter().any(|word| known.contains(word));
+    let paid = has(&[
+        "cpc",
+        "ppc",
+        "cpa",
+        "cpv",
+        "paid",
+        "sem",
+        "paidsearch",
+        "paidsocial",
+        "retargeting",
+    ]);
+    if has(&["display", "banner", "cpm", "expandable", "interstitial", "programmatic"]) {
+        Some("display")
+    } else if has(&["paidsocial"]) || (paid && (social || has(&["social"]))) {
+        Some("paid_social")
+    } else if paid {
+        Some("paid_search")
+    } else if has(&["email", "mail", "newsletter"]) || medium == "e-mail" {
+        Some("email")
+    } else {
+        None
+    }
+}
+
+/// A text advertisement on somebody's page (matomo.md 3.4: the AdSense rule).
+struct Advertisement {
+    campaign: String,
+    keyword: Option<String>,
+}
+
+impl Advertisement {
+    fn of(referrer: &Referrer<'_>) -> Option<Self> {
+        let served = referrer.host == "googleads.g.doubleclick.net"
+            && referrer.path.starts_with("/pagead/ads");
+        if !served {
+            return None;
+        }
+        let decoded = |name: &str| {
+            let raw = referrer.parameter(name)?;
+            Some(percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned())
+        };
+        let page = decoded("url");
+        let publisher = page.as_deref().and_then(Referrer::parse).map(|page| page.host);
+        Some(Self {
+            campaign: match decoded("ad_type") {
+                Some(kind) => format!("adwords ({})", kind.to_lowercase()),
+                None => "adwords".to_owned(),
+            },
+            keyword: publisher.map(|host| format!("(adwords) {host}")),
+        })
     }
 }
