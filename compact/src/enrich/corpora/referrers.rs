@@ -42,7 +42,7 @@ fn referred(referrer: &str) -> Hit {
     };
     Hit {
         referrer: Some(referrer.to_owned()).filter(|referrer| !referrer.is_empty()),
-        referrer_internal: WIKIMEDIA.iter().any(|site| own(&site)),
+        referrer_internal: WIKIMEDIA.iter().any(own),
         ..Hit::default()
     }
 }
