@@ -15,7 +15,7 @@ pub enum Drop {
     Clock,
     /// The browser asks not to be tracked.
     DoNotTrack,
-    /// The site's own rules.
+    /// The site's own rules, or the client's.
     Excluded,
     /// The page was fetched ahead, not looked at.
     Prefetch,
@@ -40,39 +40,50 @@ impl Drop {
             Self::Invalid => "invalid",
         }
     }
+
+    /// Whether Matomo answers 400 where this is the reason; else it excludes silently
+    /// (matomo.md 1.1).
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::UnknownSite | Self::Clock | Self::Invalid)
+    }
 }
 
-/// What the client says of one hit. The steps turn it into a [`Hit`].
+/// What the client says of one hit. The steps complete its [`Hit`].
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
-    /// Fields that need no step.
+    /// Fields that need no step; texts cut to their limits.
     pub hit: Hit,
     /// The site as sent; 0 or less is no site.
     pub site: i64,
     /// The hit's own id.
     pub id: Option<HitId>,
     /// Digest that stands for an id where the client sends none and says the request is one of a
-    /// kind (a cache buster, a place in a bulk).
+    /// kind (a cache buster, a place in a body of many).
     pub digest: Option<u128>,
     /// When it happened, Unix milliseconds on the client's clock.
     pub ts: Option<i64>,
     /// When it was sent, on the same clock.
     pub sent: Option<i64>,
-    /// URL of the page.
+    /// URL of the page, as sent.
     pub url: Option<String>,
-    /// URL of the referrer.
+    /// URL of the referrer, as sent.
     pub referrer: Option<String>,
     /// The client's own id, any text.
     pub visitor: Option<String>,
-    /// Address to take instead of the connection's; needs a write token.
+    /// Address to take instead of the connection's; counts with a write token.
     pub ip: Option<IpAddr>,
-    /// User agent to take instead of the header's.
+    /// User agent to take instead of the header's; counts with a write token or in Matomo's
+    /// protocol.
     pub user_agent: Option<String>,
-    /// Parts of the fingerprint besides address, user agent and language.
-    pub features: String,
+    /// Features of the browser that are part of the fingerprint, one bit each.
+    pub features: u8,
     /// Campaign parameters outside the URL.
     pub parameters: Vec<(String, String)>,
-    /// Times are Matomo's: without a token a day at most, ahead of now is now.
+    /// Encoding of the page, where it is another than UTF-8: that of its URL's query.
+    pub charset: Option<&'static encoding_rs::Encoding>,
+    /// Matomo's rules hold: times without a token are a day old at most and ahead of now is now,
+    /// a search needs the site's site search.
     pub matomo: bool,
 }
 
@@ -87,6 +98,8 @@ pub struct Request {
     pub user_agent: Option<String>,
     /// `Accept-Language`.
     pub language: Option<String>,
+    /// `Sec-CH-UA-*`, in the form of Matomo's `uadata`.
+    pub client_hints: Option<String>,
     /// `Origin`.
     pub origin: Option<String>,
     /// `Sec-GPC: 1`.

@@ -1,6 +1,8 @@
 //! From an API Gateway 2.0 event to drafts, from what became of them to an answer.
 
 mod answer;
+mod hints;
+mod matomo;
 mod request;
 
 use std::collections::BTreeMap;
@@ -9,14 +11,13 @@ use std::sync::Arc;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use http::Method;
 use lake::clock::{Clock, Random};
-use lake::limits::MAX_BODY_BYTES;
 use lake::salt::Salts;
 use lake::site::SiteCache;
 use lake::stream::{HitStream, Record};
 use lake::token::TokenCache;
 
 use crate::draft::{Draft, Drop, Request};
-use crate::parse::{json, matomo, pairs};
+use crate::parse::{json, pixel};
 use crate::step::Steps;
 
 /// What ingest needs; built once, before the first event.
@@ -45,6 +46,15 @@ pub struct Outcome {
     pub accepted: usize,
     /// Hits dropped, by reason.
     pub dropped: BTreeMap<Drop, usize>,
+    /// The dropped ones' places among the request's hits, from 0, in order.
+    pub dropped_at: Vec<(usize, Drop)>,
+}
+
+impl Outcome {
+    fn drop(&mut self, position: usize, reason: Drop) {
+        *self.dropped.entry(reason).or_default() += 1;
+        self.dropped_at.push((position, reason));
+    }
 }
 
 /// The hits could not be put; none was acknowledged.
@@ -54,131 +64,61 @@ pub struct NotAccepted(String);
 
 impl Ingest {
     /// Answers one request.
-    pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let path = event.raw_path.clone().unwrap_or_default();
+    pub async fn handle(&self, mut event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let path = event.raw_path.take().unwrap_or_default();
         let method = event.request_context.http.method.clone();
-        let origin = request::header(&event, "origin").map(str::to_owned);
-        let body = match request::body(&event) {
-            Ok(body) if body.len() > MAX_BODY_BYTES => {
-                return answer::problem(
-                    413,
-                    &format!(
-                        "the body has {} bytes; the limit is {MAX_BODY_BYTES}: send fewer hits at once",
-                        body.len()
-                    ),
-                );
-            }
+        let origin = event.headers.get("origin").cloned();
+        let body = match request::body(&mut event) {
             Ok(body) => body,
-            Err(reason) => return answer::problem(400, reason),
-        };
-        let answered = match (method, path.as_str()) {
-            (Method::OPTIONS, _) => answer::preflight(),
-            (Method::POST, "/hit") => self.hit(&event, &body).await,
-            (Method::GET, "/hit.gif") => self.pixel(&event).await,
-            (Method::GET | Method::POST, "/matomo.php" | "/piwik.php") => {
-                self.matomo(&event, &body).await
+            Err((code, reason)) => {
+                return answer::open_to(answer::problem(code, &reason), origin.as_ref());
             }
-            (Method::GET | Method::HEAD, "/tracker.js") => {
-                answer::tracker(request::header(&event, "if-none-match"))
+        };
+        let answered = match (&method, path.as_str()) {
+            (&Method::OPTIONS, "/matomo.php" | "/piwik.php") => return answer::matomo_preflight(),
+            (&Method::OPTIONS, "/hit" | "/hit.gif" | "/tracker.js") => answer::preflight(),
+            (&Method::POST, "/hit") => self.hit(&event, &body).await,
+            (&Method::GET, "/hit.gif") => self.pixel(&event).await,
+            (&Method::GET | &Method::HEAD | &Method::POST, "/matomo.php" | "/piwik.php") => {
+                let answered = self.matomo(&event, &body).await;
+                return answer::matomo(answered, &method, origin.as_ref());
+            }
+            (&Method::GET | &Method::HEAD, "/tracker.js") => {
+                answer::tracker(&method, request::header(&event, "if-none-match").as_deref())
             }
             (_, "/hit" | "/hit.gif" | "/matomo.php" | "/piwik.php" | "/tracker.js") => {
-                answer::problem(405, "this method is not allowed here")
+                answer::not_allowed(&path)
             }
             _ => answer::problem(404, "there is nothing at this path"),
         };
-        answer::with_origin(answered, origin.as_deref())
+        answer::open_to(answered, origin.as_ref())
     }
 
     async fn hit(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
-        let drafts = match json::parse(body) {
+        let mut drafts = match json::parse(body) {
             Ok(drafts) => drafts,
             Err(error @ json::BodyError::TooMany(_)) => {
                 return answer::problem(413, &error.to_string());
             }
             Err(error) => return answer::problem(400, &error.to_string()),
         };
-        let request = self.request(event, None).await;
+        if drafts.len() > 1 {
+            number(drafts.iter_mut().flatten(), body);
+        }
+        let Ok(request) = self.request(event, None).await else { return answer::unavailable() };
         answer::hits(self.accept(drafts, &request).await)
     }
 
     async fn pixel(&self, event: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let pairs = pairs::parse(event.raw_query_string.as_deref().unwrap_or_default());
-        let request = self.request(event, None).await;
-        answer::hits(self.accept(vec![json::parse_query(pairs)], &request).await)
-    }
-
-    async fn matomo(
-        &self,
-        event: &ApiGatewayV2httpRequest,
-        body: &[u8],
-    ) -> ApiGatewayV2httpResponse {
-        if body.windows(10).any(|part| part == b"\"requests\"") {
-            return self.bulk(event, body).await;
+        let mut draft = pixel::parse(event.raw_query_string.as_deref().unwrap_or_default());
+        if let Ok(draft) = &mut draft
+            && draft.url.is_none()
+            && draft.referrer.is_none()
+        {
+            draft.url = request::header(event, "referer").map(std::borrow::Cow::into_owned);
         }
-        let query = event.raw_query_string.as_deref().unwrap_or_default();
-        let mut parameters = pairs::parse(query);
-        parameters.extend(pairs::parse(&String::from_utf8_lossy(body)));
-        let of = |name: &str| {
-            parameters.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
-        };
-        let no_body = of("send_image").as_deref() == Some("0");
-        if parameters.is_empty() {
-            return answer::matomo_empty(event.request_context.http.method == Method::GET);
-        }
-        let request = self.request(event, of("token_auth")).await;
-        let buster = of("r").or_else(|| of("rand"));
-        let parsed = matomo::parse(parameters, |site| {
-            i32::try_from(site).is_ok_and(|site| request.may_write(site))
-        });
-        let mut draft = match parsed {
-            matomo::Parsed::Hit(draft) => *draft,
-            matomo::Parsed::Ignored => return answer::matomo_pixel(200, no_body),
-            matomo::Parsed::Refused => return answer::matomo_pixel(400, no_body),
-        };
-        if buster.is_some() {
-            let digest = xxhash_rust::xxh3::xxh3_128(&[query.as_bytes(), body].concat());
-            draft.digest = Some(digest);
-        }
-        if draft.url.is_none() && draft.referrer.is_none() {
-            draft.url = request::header(event, "referer").map(str::to_owned);
-        }
-        match self.accept(vec![Ok(draft)], &request).await {
-            Ok(outcome) => {
-                let refused = [Drop::UnknownSite, Drop::Clock, Drop::Invalid]
-                    .iter()
-                    .any(|drop| outcome.dropped.contains_key(drop));
-                answer::matomo_pixel(if refused { 400 } else { 200 }, no_body)
-            }
-            Err(_) => answer::unavailable(),
-        }
-    }
-
-    async fn bulk(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
-        let bulk = matomo::parse_bulk(body);
-        let request = self.request(event, bulk.token).await;
-        let (mut drafts, mut invalid, mut ignored) = (Vec::new(), 0, 0);
-        for (position, parameters) in bulk.requests.into_iter().enumerate() {
-            let digest = xxhash_rust::xxh3::xxh3_128_with_seed(body, position as u64);
-            match matomo::parse(parameters, |site| {
-                i32::try_from(site).is_ok_and(|site| request.may_write(site))
-            }) {
-                matomo::Parsed::Hit(draft) => {
-                    drafts.push(Ok(Draft { digest: Some(digest), ..*draft }))
-                }
-                matomo::Parsed::Ignored => ignored += 1,
-                matomo::Parsed::Refused => invalid += 1,
-            }
-        }
-        match self.accept(drafts, &request).await {
-            Ok(outcome) => {
-                for (drop, count) in outcome.dropped {
-                    let refused = matches!(drop, Drop::UnknownSite | Drop::Clock | Drop::Invalid);
-                    *(if refused { &mut invalid } else { &mut ignored }) += count;
-                }
-                answer::matomo_bulk(outcome.accepted + ignored, invalid, bulk.no_body)
-            }
-            Err(_) => answer::unavailable(),
-        }
+        let Ok(request) = self.request(event, None).await else { return answer::unavailable() };
+        answer::hits(self.accept(vec![draft], &request).await)
     }
 
     /// Takes drafts through the steps and puts the hits that stay on the stream.
@@ -194,28 +134,45 @@ impl Ingest {
         let steps = Steps { sites: &self.sites, salts: &self.salts, random: self.random.as_ref() };
         let mut outcome = Outcome::default();
         let mut records = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let done = match draft {
-                Ok(draft) => steps
-                    .run(draft, request)
-                    .await
-                    .map_err(|error| NotAccepted(error.to_string()))?,
-                Err(drop) => Err(drop),
-            };
-            match done {
-                Ok(hit) => {
-                    records.push(Record { partition_key: hit.id.to_string(), data: hit.encode() })
+        for (position, draft) in drafts.into_iter().enumerate() {
+            let mut draft = match draft {
+                Ok(draft) => draft,
+                Err(reason) => {
+                    outcome.drop(position, reason);
+                    continue;
                 }
-                Err(drop) => *outcome.dropped.entry(drop).or_default() += 1,
+            };
+            let done = steps.run(&mut draft, request).await.map_err(|error| refused(&error))?;
+            match done {
+                Ok(()) => records.push(Record {
+                    partition_key: draft.hit.id.to_string(),
+                    data: draft.hit.encode(),
+                }),
+                Err(reason) => outcome.drop(position, reason),
             }
         }
         outcome.accepted = records.len();
         if !records.is_empty() {
-            self.stream.put(records).await.map_err(|error| {
-                tracing::error!("{error}");
-                NotAccepted(error.to_string())
-            })?;
+            self.stream.put(records).await.map_err(|error| refused(&error))?;
         }
         Ok(outcome)
     }
+}
+
+/// One failure is logged once, here.
+fn refused(error: &dyn std::error::Error) -> NotAccepted {
+    tracing::error!("hits not accepted: {error}");
+    NotAccepted(error.to_string())
+}
+
+/// Gives drafts without an id the digest of body and place, so that a body sent twice counts once.
+fn number<'a>(drafts: impl Iterator<Item = &'a mut Draft>, body: &[u8]) {
+    let digest = xxhash_rust::xxh3::xxh3_128(body);
+    for (position, draft) in drafts.enumerate() {
+        draft.digest = Some(place_digest(digest, position));
+    }
+}
+
+fn place_digest(body: u128, position: usize) -> u128 {
+    xxhash_rust::xxh3::xxh3_128_with_seed(&body.to_be_bytes(), position as u64)
 }

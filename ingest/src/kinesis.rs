@@ -1,31 +1,38 @@
-//! The stream on AWS: PutRecord for one record, PutRecords for many; what was not taken is sent
-//! again, and only that.
+//! The stream on AWS: PutRecord for one record, PutRecords for many.
+//!
+//! A call that fails as a whole is tried again by the SDK's client, as [`KinesisStream::new`] sets
+//! it; records that Kinesis refuses one by one inside a successful call are sent again here, and
+//! only they. So no attempt multiplies another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use lake::clock::Random;
-use lake::limits::{MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES};
+use lake::limits::{
+    AWS_CONNECT_TIMEOUT, KINESIS_ATTEMPT_TIMEOUT, KINESIS_ATTEMPTS, KINESIS_OPERATION_TIMEOUT,
+    KINESIS_PARTIAL_ATTEMPTS, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES,
+};
 use lake::stream::{HitStream, Position, Record, StreamError};
 
-/// Attempts at a record before the client is told to come again.
-const MAX_ATTEMPTS: u32 = 4;
-/// First pause between attempts; doubles, with jitter.
+/// First pause before refused records are sent again; doubles, with jitter.
 const BACKOFF_MS: u64 = 40;
 
 /// A Kinesis stream.
 #[derive(Debug, Clone)]
 pub struct KinesisStream {
-    /// Built once, before the runtime starts.
-    pub client: Client,
-    /// The stream's name.
-    pub name: String,
-    /// Jitter of pauses.
-    pub random: Arc<dyn Random>,
+    client: Client,
+    name: String,
+    random: Arc<dyn Random>,
 }
+
+/// A record and its place among those to be put.
+type Waiting = (usize, Record);
 
 #[async_trait::async_trait]
 impl HitStream for KinesisStream {
@@ -38,48 +45,81 @@ impl HitStream for KinesisStream {
         }
         let total = records.len();
         let mut positions: Vec<Option<Position>> = vec![None; total];
-        let mut waiting: Vec<(usize, Record)> = records.into_iter().enumerate().collect();
-        let mut reason = String::new();
-        for attempt in 0..MAX_ATTEMPTS {
-            if attempt > 0 {
-                tokio::time::sleep(self.pause(attempt)).await;
-            }
-            for chunk in chunks(&waiting) {
-                match self.put_chunk(chunk).await {
-                    Ok(placed) => {
-                        for ((index, _), position) in chunk.iter().zip(placed) {
-                            if let (Some(place), Some(position)) =
-                                (positions.get_mut(*index), position)
-                            {
-                                *place = Some(position);
-                            }
-                        }
-                    }
-                    Err(error) => reason = error,
-                }
-            }
+        let mut waiting: Vec<Waiting> = records.into_iter().enumerate().collect();
+        let mut attempts = 0;
+        let reason = loop {
+            let failed = self.put_waiting(&waiting, &mut positions).await;
+            attempts += 1;
             waiting.retain(|(index, _)| positions.get(*index).is_some_and(Option::is_none));
             if waiting.is_empty() {
                 return Ok(positions.into_iter().flatten().collect());
             }
-        }
-        if reason.is_empty() {
-            "records were throttled".clone_into(&mut reason);
-        }
-        Err(StreamError::Unavailable {
-            taken: total - waiting.len(),
-            total,
-            attempts: MAX_ATTEMPTS,
-            reason,
-        })
+            match failed {
+                // The client has tried the call again already.
+                Some(Refusal::Call(reason)) => break reason,
+                Some(Refusal::Records(reason)) if attempts == KINESIS_PARTIAL_ATTEMPTS => {
+                    break reason;
+                }
+                _ if attempts == KINESIS_PARTIAL_ATTEMPTS => break String::new(),
+                _ => tokio::time::sleep(self.pause(attempts)).await,
+            }
+        };
+        Err(StreamError::Unavailable { taken: total - waiting.len(), total, attempts, reason })
     }
 }
 
+/// Why records are not on the stream.
+enum Refusal {
+    /// The call failed.
+    Call(String),
+    /// The call succeeded and refused some of its records.
+    Records(String),
+}
+
 impl KinesisStream {
-    async fn put_chunk(&self, chunk: &[(usize, Record)]) -> Result<Vec<Option<Position>>, String> {
-        let text = |error: &dyn std::error::Error| {
-            aws_sdk_kinesis::error::DisplayErrorContext(error).to_string()
-        };
+    /// The stream `name`, over a client of its own with the timeouts and attempts of a beacon.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, name: String, random: Arc<dyn Random>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(AWS_CONNECT_TIMEOUT)
+            .operation_attempt_timeout(KINESIS_ATTEMPT_TIMEOUT)
+            .operation_timeout(KINESIS_OPERATION_TIMEOUT)
+            .build();
+        let config = aws_sdk_kinesis::config::Builder::from(config)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(KINESIS_ATTEMPTS))
+            .build();
+        Self { client: Client::from_conf(config), name, random }
+    }
+
+    /// Puts what waits, call by call, and notes where each record lies; stops at a failed call.
+    async fn put_waiting(
+        &self,
+        waiting: &[Waiting],
+        positions: &mut [Option<Position>],
+    ) -> Option<Refusal> {
+        let mut refusal = None;
+        for chunk in chunks(waiting) {
+            let placed = match self.put_chunk(chunk).await {
+                Ok(placed) => placed,
+                Err(reason) => return Some(Refusal::Call(reason)),
+            };
+            for ((index, _), outcome) in chunk.iter().zip(placed) {
+                match outcome {
+                    Ok(position) => {
+                        if let Some(place) = positions.get_mut(*index) {
+                            *place = Some(position);
+                        }
+                    }
+                    Err(reason) => refusal = Some(Refusal::Records(reason)),
+                }
+            }
+        }
+        refusal
+    }
+
+    async fn put_chunk(&self, chunk: &[Waiting]) -> Result<Vec<Result<Position, String>>, String> {
+        let text = |error: &dyn std::error::Error| DisplayErrorContext(error).to_string();
         if let [(_, record)] = chunk {
             let put = self
                 .client
@@ -90,9 +130,9 @@ impl KinesisStream {
                 .send()
                 .await
                 .map_err(|error| text(&error))?;
-            return Ok(vec![Some(Position { shard: put.shard_id, sequence: put.sequence_number })]);
+            return Ok(vec![Ok(Position { shard: put.shard_id, sequence: put.sequence_number })]);
         }
-        let entry = |(_, record): &(usize, Record)| {
+        let entry = |(_, record): &Waiting| {
             PutRecordsRequestEntry::builder()
                 .partition_key(&record.partition_key)
                 .data(Blob::new(record.data.to_vec()))
@@ -111,8 +151,9 @@ impl KinesisStream {
         Ok(put
             .records
             .into_iter()
-            .map(|record| {
-                Some(Position { shard: record.shard_id?, sequence: record.sequence_number? })
+            .map(|record| match (record.shard_id, record.sequence_number) {
+                (Some(shard), Some(sequence)) => Ok(Position { shard, sequence }),
+                _ => Err(record.error_code.unwrap_or_else(|| "refused".to_owned())),
             })
             .collect())
     }
@@ -125,7 +166,7 @@ impl KinesisStream {
 }
 
 /// Runs of records within the limits of one call.
-fn chunks(records: &[(usize, Record)]) -> Vec<&[(usize, Record)]> {
+fn chunks(records: &[Waiting]) -> Vec<&[Waiting]> {
     let mut out = Vec::new();
     let mut rest = records;
     while !rest.is_empty() {
@@ -147,12 +188,12 @@ mod tests {
 
     #[test]
     fn calls_stay_within_the_limits() {
-        let records = |count: usize, bytes: usize| -> Vec<(usize, Record)> {
+        let records = |count: usize, bytes: usize| -> Vec<Waiting> {
             (0..count)
                 .map(|n| (n, Record { partition_key: String::new(), data: vec![0; bytes].into() }))
                 .collect()
         };
-        let sizes = |records: &[(usize, Record)]| {
+        let sizes = |records: &[Waiting]| {
             chunks(records).iter().map(|chunk| chunk.len()).collect::<Vec<_>>()
         };
         assert_eq!(sizes(&records(MAX_PUT_RECORDS, 1)), [MAX_PUT_RECORDS]);

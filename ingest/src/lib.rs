@@ -8,3 +8,4 @@ pub mod handler;
 pub mod kinesis;
 pub mod parse;
 pub mod step;
+pub mod text;

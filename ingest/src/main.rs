@@ -24,12 +24,12 @@ async fn main() -> Result<(), Error> {
     let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
-    let client = aws_sdk_kinesis::Client::new(aws.config().await);
+    let stream = KinesisStream::new(aws.config().await, name, Arc::clone(&random));
     let ingest = &Ingest {
         sites: SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
         tokens: TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
-        salts: Salts::new(store, Arc::clone(&random)),
-        stream: Arc::new(KinesisStream { client, name, random: Arc::clone(&random) }),
+        salts: Salts::new(store, Arc::clone(&random), Arc::clone(&clock)),
+        stream: Arc::new(stream),
         clock,
         random,
         origin_secret: environment.optional("HITLAKE_ORIGIN_SECRET"),

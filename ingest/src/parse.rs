@@ -1,5 +1,9 @@
 //! Three protocols, one draft a hit. Knows bytes and names; knows no site.
 
+pub mod bulk;
 pub mod json;
 pub mod matomo;
 pub mod pairs;
+mod parameters;
+pub mod pixel;
+mod wire;

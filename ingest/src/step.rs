@@ -1,13 +1,16 @@
 //! The steps that a hit passes, in order; each keeps it or drops it with a reason.
 
+mod campaign;
 mod clock;
 mod exclusions;
+mod kind;
 mod place;
+mod query;
 mod url;
 mod visitor;
 
 use lake::clock::Random;
-use lake::hit::Hit;
+use lake::hit::RECORD_VERSION;
 use lake::salt::Salts;
 use lake::site::{Site, SiteCache};
 
@@ -30,68 +33,60 @@ pub struct Steps<'a> {
 pub struct Unavailable(String);
 
 impl Steps<'_> {
-    /// Takes a draft through all steps.
+    /// Takes a draft through all steps; where they keep it, its hit is complete.
     ///
     /// # Errors
     ///
     /// [`Unavailable`] when the store fails; the client is to send the hit again.
     pub async fn run(
         &self,
-        draft: Draft,
+        draft: &mut Draft,
         request: &Request,
-    ) -> Result<Result<Hit, Drop>, Unavailable> {
+    ) -> Result<Result<(), Drop>, Unavailable> {
         let unavailable = |error: &dyn std::fmt::Display| Unavailable(error.to_string());
         let site = match i32::try_from(draft.site) {
             Ok(id) if id > 0 => self.sites.get(id).await.map_err(|error| unavailable(&error))?,
             _ => None,
         };
         let Some(site) = site else { return Ok(Err(Drop::UnknownSite)) };
-        let mut draft = match self.before_salt(draft, request, &site) {
-            Ok(draft) => draft,
-            Err(drop) => return Ok(Err(drop)),
-        };
+        if let Err(reason) = before_salt(draft, request, &site) {
+            return Ok(Err(reason));
+        }
         let salt = self
             .salts
             .get(site.settings.identity, draft.hit.dt)
             .await
             .map_err(|error| unavailable(&error))?;
-        visitor::identify(&mut draft, request, &salt);
-        clock::identify(&mut draft, self.random);
-        place::locate(&mut draft, request);
-        Ok(Ok(draft.hit))
-    }
-
-    fn before_salt(&self, mut draft: Draft, request: &Request, site: &Site) -> Result<Draft, Drop> {
-        draft.hit.v = lake::hit::RECORD_VERSION;
-        draft.hit.site = site.settings.id;
-        draft.hit.received = request.received_ms;
-        exclusions::origin(request, site)?;
-        exclusions::excluded(&draft, request, site)?;
-        exclusions::do_not_track(request, site)?;
-        clock::date(&mut draft, request, site)?;
-        url::clean(&mut draft, site)?;
-        Ok(draft)
+        visitor::identify(draft, request, &salt);
+        clock::identify(draft, self.random);
+        place::locate(draft, request);
+        Ok(Ok(()))
     }
 }
 
-/// A text cut to at most `bytes`, on the border of a letter; none when nothing is left.
-#[must_use]
-pub fn cut(text: &str, bytes: usize) -> Option<String> {
-    let text = text.trim();
-    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end))?;
-    text.get(..end).filter(|text| !text.is_empty()).map(str::to_owned)
+fn before_salt(draft: &mut Draft, request: &Request, site: &Site) -> Result<(), Drop> {
+    draft.hit.v = RECORD_VERSION;
+    draft.hit.site = site.settings.id;
+    draft.hit.received = request.received_ms;
+    if !request.may_write(site.settings.id) {
+        without_privileges(draft);
+    }
+    exclusions::origin(request, site)?;
+    kind::settle(draft, site)?;
+    exclusions::excluded(draft, request, site)?;
+    exclusions::do_not_track(request, site)?;
+    clock::date(draft, request, site)?;
+    url::clean(draft, site)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::cut;
-
-    #[test]
-    fn texts_are_cut_at_the_limit_and_between_letters() {
-        assert_eq!(cut("abc", 4).as_deref(), Some("abc"));
-        assert_eq!(cut("abcd", 4).as_deref(), Some("abcd"));
-        assert_eq!(cut("abcde", 4).as_deref(), Some("abcd"));
-        assert_eq!(cut("aé", 2).as_deref(), Some("a"));
-        assert_eq!(cut("  ", 4), None);
+/// What only a write token allows is not taken without one.
+fn without_privileges(draft: &mut Draft) {
+    draft.ip = None;
+    draft.hit.country = None;
+    draft.hit.region = None;
+    draft.hit.city = None;
+    draft.hit.not_a_bot = false;
+    if !draft.matomo {
+        draft.user_agent = None;
     }
 }

@@ -116,7 +116,8 @@ impl HitId {
 
 impl Serialize for HitId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = uuid::Uuid::encode_buffer();
+        serializer.serialize_str(uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut text))
     }
 }
 
@@ -177,6 +178,26 @@ pub struct Campaign {
     /// `utm_content` and its like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+}
+
+/// What the client says a conversion is owed to (Matomo's `_rcn`, `_rck`, `_ref`, `_refts`;
+/// matomo.md 3.4). Counts for conversions only, those that a page view reaches by a pattern
+/// included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attribution {
+    /// Campaign, lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// Keyword of the campaign, lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// URL of the referrer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+    /// When the client came from there, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<i64>,
 }
 
 /// How long the parts of a page took, in milliseconds.
@@ -351,7 +372,20 @@ pub struct Hit {
     /// HTTP status of the page, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<i32>,
+    /// What the client says a conversion is owed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
+    /// The client's local time of day, seconds since its midnight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_time_s: Option<i32>,
+    /// What the client sent besides: a JSON object of texts (custom variables, the product looked
+    /// at, the parts of an order's revenue), by the names of its protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<String>,
 }
+
+/// Where a record's buffer starts; most records fit.
+const USUAL_RECORD_BYTES: usize = 1024;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(value: &bool) -> bool {
@@ -390,7 +424,12 @@ impl Hit {
     /// The record's bytes.
     #[must_use]
     pub fn encode(&self) -> bytes::Bytes {
-        serde_json::to_vec(self).unwrap_or_default().into()
+        let mut bytes = Vec::with_capacity(USUAL_RECORD_BYTES);
+        // Every field is JSON: texts, numbers and maps with keys of numbers.
+        if serde_json::to_writer(&mut bytes, self).is_err() {
+            bytes.clear();
+        }
+        bytes.into()
     }
 
     /// Reads a record.

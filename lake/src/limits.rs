@@ -96,3 +96,31 @@ pub const MAX_KEYWORD_CHARS: usize = 255;
 pub const MAX_CACHED_USER_AGENTS: usize = 10_000;
 /// Bytes of one line of an imported log; a longer one is unreadable.
 pub const MAX_LOG_LINE_BYTES: usize = 64 * 1024;
+/// Bytes of a site's settings as JSON.
+pub const MAX_SETTINGS_BYTES: usize = 256 * 1024;
+/// Bytes of a compiled pattern out of a site's settings.
+pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+/// Days that a site can ask its hits to be kept.
+pub const MAX_RETENTION_DAYS: u32 = 36_500;
+/// Bytes of a URL that are looked at; clean-up leaves [`MAX_TEXT_BYTES`] of them at most.
+pub const MAX_RAW_URL_BYTES: usize = 16 * 1024;
+/// Query parameters of one URL among which repeated ones are found.
+pub const MAX_URL_PARAMETERS: usize = 64;
+/// Bytes of what a hit carries besides its columns (custom variables, product, order's parts).
+pub const MAX_EXTRA_BYTES: usize = 4 * 1024;
+/// A salt is deleted this long after its period ended.
+pub const SALT_KEPT_MS: i64 = 8 * 24 * 3_600_000;
+/// A salt made by an import for an older date is deleted this long after its last use.
+pub const IMPORT_SALT_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// The use of an import's salt is noted at most this often.
+pub const SALT_USE_NOTED_MS: i64 = 24 * 3_600_000;
+/// How long one attempt at Kinesis may take.
+pub const KINESIS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one call to Kinesis may take, all the client's attempts together.
+pub const KINESIS_OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Attempts at one call to Kinesis by the client, the first included.
+pub const KINESIS_ATTEMPTS: u32 = 3;
+/// Calls for records that Kinesis refused one by one, the first included.
+pub const KINESIS_PARTIAL_ATTEMPTS: u32 = 4;
+/// Page timings above this are ignored (matomo.md 1.2).
+pub const MAX_TIMING_MS: i32 = 16_777_215;

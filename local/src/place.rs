@@ -75,12 +75,11 @@ impl Place {
             Some(text) => {
                 let StreamUrl::Kinesis { name } =
                     text.parse().map_err(|error| usage("--stream", &error))?;
-                let client = aws_sdk_kinesis::Client::new(aws.config().await);
-                let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream {
-                    client,
+                let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream::new(
+                    aws.config().await,
                     name,
-                    random: Arc::clone(&random),
-                });
+                    Arc::clone(&random),
+                ));
                 Some(stream)
             }
         };
@@ -104,7 +103,11 @@ impl Place {
         ingest::handler::Ingest {
             sites: self.sites(),
             tokens: self.tokens(),
-            salts: Salts::new(Arc::clone(&self.store), Arc::clone(&self.random)),
+            salts: Salts::new(
+                Arc::clone(&self.store),
+                Arc::clone(&self.random),
+                Arc::clone(&self.clock),
+            ),
             stream,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),

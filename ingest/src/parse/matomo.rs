@@ -1,245 +1,187 @@
-//! Matomo's tracking protocol (matomo.md 1): parameters of one request, and bulk bodies.
+//! Matomo's tracking protocol (matomo.md 1.2): one request's parameters become a draft.
 
-use std::collections::HashMap;
+mod action;
+mod time;
 
-use lake::hit::{Hit, Kind, Timings};
+use std::borrow::Cow;
+
+use lake::hit::{Attribution, Hit, Id64, Timings};
 use lake::limits::{
-    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_ID_BYTES, MAX_ITEMS_BYTES,
-    MAX_TEXT_BYTES,
+    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REFERRER_BYTES,
+    MAX_TEXT_BYTES, MAX_TIMING_MS,
 };
-use serde_json::Value;
 
-use super::pairs;
-use crate::draft::Draft;
-use crate::step::cut;
+pub use super::parameters::Parameters;
+use super::parameters::{integer, number, text};
+use crate::draft::{Draft, Drop};
+use crate::text::cut;
 
-/// Flags of the browser that are part of the fingerprint (matomo.md 3.2).
-const FEATURES: [&str; 8] = ["pdf", "qt", "realp", "wma", "fla", "java", "ag", "cookie"];
-/// Values of `pf_*` above this are ignored (matomo.md 1.2).
-const MAX_TIMING_MS: i64 = 16_777_215;
+/// Letters of `pv_id` that count.
+const PAGE_VIEW_BYTES: usize = 6;
+/// Letters of `res`.
+const SCREEN_BYTES: usize = 18;
+/// Letters of `lang` in the fingerprint (matomo.md 3.2).
+const LANGUAGE_BYTES: usize = 20;
+/// Hex digits of a visitor id.
+const VISITOR_DIGITS: usize = 16;
 
-/// What a request is to Matomo.
-#[derive(Debug)]
-pub enum Parsed {
-    /// A hit, if the token allows what it sets.
-    Hit(Box<Draft>),
-    /// Excluded silently: answered like a hit.
-    Ignored,
-    /// Answered 400.
-    Refused,
-}
-
-/// A bulk body.
-#[derive(Debug, Default)]
-pub struct Bulk {
-    /// The requests, in order.
-    pub requests: Vec<Vec<(String, String)>>,
-    /// The token for all of them.
-    pub token: Option<String>,
-    /// `"send_image":0`.
-    pub no_body: bool,
-}
-
-/// Reads a bulk body; one that is not JSON holds no request.
-#[must_use]
-pub fn parse_bulk(body: &[u8]) -> Bulk {
-    let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(body) else {
-        return Bulk::default();
-    };
-    let requests =
-        body.get("requests").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Bulk {
-        requests: requests.iter().map(request).collect(),
-        token: body.get("token_auth").and_then(Value::as_str).map(str::to_owned),
-        no_body: matches!(body.get("send_image"), Some(Value::Number(zero)) if zero.as_i64() == Some(0))
-            || body.get("send_image") == Some(&Value::from("0")),
+/// Reads one request.
+///
+/// `may_write` says whether its token covers a site; what needs one is refused without it.
+///
+/// # Errors
+///
+/// A [`Drop`]; where it [is a refusal](Drop::is_refusal) Matomo answers 400, else it says nothing.
+pub fn parse(p: &Parameters<'_>, may_write: impl Fn(i32) -> bool) -> Result<Draft, Drop> {
+    let site = integer(p.idsite.as_deref()).filter(|site| *site > 0).ok_or(Drop::UnknownSite)?;
+    if integer(p.rec.as_deref()).unwrap_or_default() == 0 {
+        return Err(Drop::Excluded);
     }
-}
-
-fn request(value: &Value) -> Vec<(String, String)> {
-    match value {
-        Value::String(text) => pairs::parse(text.split_once('?').map_or(text, |(_, query)| query)),
-        Value::Object(fields) => {
-            let text =
-                |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            fields.iter().map(|(name, value)| (name.clone(), text(value))).collect()
-        }
-        _ => Vec::new(),
+    let authenticated = i32::try_from(site).is_ok_and(&may_write);
+    let private = [&p.cip, &p.country, &p.region, &p.city, &p.lat, &p.long];
+    if !authenticated && private.iter().any(|value| text(value.as_deref()).is_some()) {
+        return Err(Drop::Invalid);
     }
-}
-
-/// Reads the parameters of one request; `authenticated` says whether a token allows what needs one.
-#[must_use]
-pub fn parse(parameters: Vec<(String, String)>, authenticated: impl Fn(i64) -> bool) -> Parsed {
-    let mut named: HashMap<&str, &str> = HashMap::new();
-    for (name, value) in &parameters {
-        named.entry(name).or_insert(value);
+    let (kind, hit) = action::of(p)?;
+    let cid = text(p.cid.as_deref());
+    if cid.is_some_and(|cid| Id64::parse(cid).is_none()) {
+        return Err(Drop::Invalid);
     }
-    let p = Parameters(named);
-    let site = p.integer("idsite").unwrap_or_default();
-    if site <= 0 {
-        return Parsed::Refused;
-    }
-    if p.integer("rec").unwrap_or_default() == 0 {
-        return Parsed::Ignored;
-    }
-    if !authenticated(site)
-        && ["cip", "country", "region", "city", "lat", "long"]
-            .iter()
-            .any(|name| p.text(name).is_some())
-    {
-        return Parsed::Refused;
-    }
-    let Some(hit) = hit(&p) else { return Parsed::Refused };
-    let cid = p.0.get("cid").copied();
-    if cid.is_some_and(|cid| lake::hit::Id64::parse(cid).is_none()) {
-        return Parsed::Refused;
-    }
-    let id =
-        p.text("_id").and_then(|id| id.get(..16)).filter(|id| lake::hit::Id64::parse(id).is_some());
-    Parsed::Hit(Box::new(Draft {
+    let own_id = p.id.as_deref().and_then(|id| id.get(..VISITOR_DIGITS));
+    let visitor = cid.or(own_id.filter(|id| Id64::parse(id).is_some()));
+    Ok(Draft {
         site,
-        ts: p.time(),
-        url: p.text("url").map(str::to_owned),
-        referrer: p.text("urlref").map(str::to_owned),
-        visitor: cid.or(id).map(str::to_owned),
-        ip: p.text("cip").and_then(|ip| ip.parse().ok()),
-        user_agent: p.text("ua").map(str::to_owned),
-        features: FEATURES
-            .iter()
-            .map(|name| p.text(name).unwrap_or("0"))
-            .collect::<Vec<_>>()
-            .join(","),
+        ts: time::of(p),
+        url: text(p.url.as_deref()).map(str::to_owned),
+        referrer: text(p.urlref.as_deref()).map(str::to_owned),
+        visitor: visitor.map(str::to_owned),
+        // An address that is none must not become that of the machine that sends it.
+        ip: text(p.cip.as_deref())
+            .map(|ip| ip.trim().parse().unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into())),
+        user_agent: text(p.ua.as_deref()).map(str::to_owned),
+        features: features(p),
+        charset: charset(p),
         hit: Hit {
+            kind,
             client_id_forced: cid.is_some(),
-            not_a_bot: p.text("bots") == Some("1") && authenticated(site),
-            ..hit
+            not_a_bot: authenticated && p.bots.as_deref() == Some("1"),
+            ..fields(p, hit)?
         },
-        parameters: parameters
+        parameters: p
+            .campaign
             .iter()
-            .filter(|(name, _)| {
-                ["utm_", "mtm_", "pk_", "piwik_", "matomo_"]
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
-            })
-            .cloned()
+            .map(|(name, value)| (name.clone().into_owned(), value.clone().into_owned()))
             .collect(),
         matomo: true,
         ..Draft::default()
-    }))
-}
-
-struct Parameters<'a>(HashMap<&'a str, &'a str>);
-
-impl Parameters<'_> {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).copied().filter(|value| !value.trim().is_empty())
-    }
-
-    fn cut(&self, name: &str, bytes: usize) -> Option<String> {
-        self.text(name).and_then(|text| cut(text, bytes))
-    }
-
-    fn integer(&self, name: &str) -> Option<i64> {
-        self.text(name)?.trim().parse().ok()
-    }
-
-    fn number(&self, name: &str) -> Option<f64> {
-        self.text(name)?.trim().parse().ok().filter(|value: &f64| value.is_finite())
-    }
-
-    /// `cdt` (Unix seconds or a UTC date and time), less `cdo`.
-    fn time(&self) -> Option<i64> {
-        let text = self.text("cdt")?.trim();
-        let seconds = text.parse::<i64>().ok().or_else(|| {
-            let civil: jiff::civil::DateTime = text.replacen(' ', "T", 1).parse().ok()?;
-            Some(civil.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-        })?;
-        seconds.checked_sub(self.integer("cdo").unwrap_or_default())?.checked_mul(1_000)
-    }
-}
-
-/// The fields of the hit; none when a value is refused.
-fn hit(p: &Parameters<'_>) -> Option<Hit> {
-    let (kind, mut hit) = action(p)?;
-    hit.kind = kind;
-    hit.title = p.cut("action_name", MAX_TEXT_BYTES);
-    hit.page_view = p.cut("pv_id", 6);
-    hit.user_id = p.cut("uid", MAX_ID_BYTES);
-    hit.new_visit = p.text("new_visit") == Some("1");
-    hit.screen = p.cut("res", 18);
-    hit.language = p.cut("lang", 20);
-    hit.country = p.cut("country", 2);
-    hit.region = p.cut("region", MAX_ID_BYTES);
-    hit.city = p.cut("city", MAX_ID_BYTES);
-    hit.client_hints = p.cut("uadata", MAX_CLIENT_HINTS_BYTES).filter(|hints| hints != "{}");
-    for number in 1..=MAX_DIMENSIONS {
-        let value = p.cut(&format!("dimension{number}"), MAX_DIMENSION_BYTES);
-        hit.dimensions.extend(value.map(|value| (number, value)));
-    }
-    hit.timings = timings(p)?;
-    Some(hit)
-}
-
-/// What the request is: page view < search < content < event < outlink < download; a goal or an
-/// order records no action (matomo.md 3.5).
-fn action(p: &Parameters<'_>) -> Option<(Kind, Hit)> {
-    let mut hit = Hit { revenue: p.number("revenue"), ..Hit::default() };
-    let text = |name| p.cut(name, MAX_TEXT_BYTES);
-    if let Some(goal) = p.integer("idgoal").filter(|goal| *goal >= 0) {
-        if goal > 0 {
-            hit.goal_id = Some(i32::try_from(goal).ok()?);
-            return Some((Kind::Goal, hit));
-        }
-        hit.order_id = p.cut("ec_id", MAX_ID_BYTES);
-        hit.order_items = p.cut("ec_items", MAX_ITEMS_BYTES);
-        return Some((Kind::Order, hit));
-    }
-    if p.text("ping") == Some("1") {
-        return Some((Kind::Ping, hit));
-    }
-    for (name, kind) in [("download", Kind::Download), ("link", Kind::Outlink)] {
-        if let Some(target) = text(name) {
-            hit.target = Some(target);
-            return Some((kind, hit));
-        }
-    }
-    if p.0.contains_key("e_c") || p.0.contains_key("e_a") {
-        hit.event_category = Some(text("e_c")?);
-        hit.event_action = Some(text("e_a")?);
-        hit.event_name = text("e_n");
-        hit.event_value = p.number("e_v");
-        return Some((Kind::Event, hit));
-    }
-    if p.0.contains_key("c_n") {
-        hit.content_name = Some(text("c_n")?);
-        hit.content_piece = text("c_p");
-        hit.target = text("c_t");
-        hit.content_interaction = text("c_i");
-        return Some((Kind::Content, hit));
-    }
-    if let Some(term) = text("search") {
-        hit.search_term = Some(term);
-        hit.search_category = p.cut("search_cat", MAX_ID_BYTES);
-        hit.search_results = p.integer("search_count").and_then(|count| i32::try_from(count).ok());
-        return Some((Kind::Search, hit));
-    }
-    Some((Kind::Pageview, hit))
-}
-
-fn timings(p: &Parameters<'_>) -> Option<Timings> {
-    let of = |name| match p.integer(name) {
-        Some(ms) if ms < 0 => None,
-        Some(ms) if ms > MAX_TIMING_MS => Some(None),
-        Some(ms) => Some(i32::try_from(ms).ok()),
-        None => Some(None),
-    };
-    Some(Timings {
-        network_ms: of("pf_net")?,
-        server_ms: of("pf_srv")?,
-        transfer_ms: of("pf_tfr")?,
-        dom_processing_ms: of("pf_dm1")?,
-        dom_completion_ms: of("pf_dm2")?,
-        on_load_ms: of("pf_onl")?,
     })
+}
+
+/// Bits of the fingerprint: plugins and cookies (matomo.md 3.2).
+fn features(p: &Parameters<'_>) -> u8 {
+    [&p.pdf, &p.qt, &p.realp, &p.wma, &p.fla, &p.java, &p.ag, &p.cookie]
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.as_deref() == Some("1"))
+        .fold(0, |bits, (bit, _)| bits | 1 << bit)
+}
+
+/// The page's encoding, where its URL's query needs it.
+fn charset(p: &Parameters<'_>) -> Option<&'static encoding_rs::Encoding> {
+    let encoding = encoding_rs::Encoding::for_label(p.cs.as_deref()?.as_bytes())?;
+    (encoding != encoding_rs::UTF_8).then_some(encoding)
+}
+
+fn fields(p: &Parameters<'_>, of_action: Hit) -> Result<Hit, Drop> {
+    let of = |value: &Option<Cow<'_, str>>, bytes| cut(value.as_deref()?, bytes);
+    let dimension =
+        |(number, value): &(u8, Cow<'_, str>)| Some((*number, cut(value, MAX_DIMENSION_BYTES)?));
+    Ok(Hit {
+        title: of(&p.action_name, MAX_TEXT_BYTES),
+        page_view: of(&p.pv_id, PAGE_VIEW_BYTES),
+        user_id: of(&p.uid, MAX_ID_BYTES),
+        new_visit: p.new_visit.as_deref() == Some("1"),
+        screen: of(&p.res, SCREEN_BYTES),
+        language: of(&p.lang, LANGUAGE_BYTES),
+        country: of(&p.country, MAX_ID_BYTES),
+        region: of(&p.region, MAX_ID_BYTES),
+        city: of(&p.city, MAX_ID_BYTES),
+        client_hints: of(&p.uadata, MAX_CLIENT_HINTS_BYTES).filter(|hints| hints != "{}"),
+        dimensions: p.dimensions.iter().filter_map(dimension).collect(),
+        timings: timings(p)?,
+        attribution: attribution(p),
+        local_time_s: time::of_day(p),
+        extra: extra(p),
+        ..of_action
+    })
+}
+
+/// What a conversion is owed to; clients send it with every hit.
+fn attribution(p: &Parameters<'_>) -> Option<Attribution> {
+    let lower =
+        |value: &Option<Cow<'_, str>>| cut(&value.as_deref()?.to_lowercase(), MAX_TEXT_BYTES);
+    let found = Attribution {
+        campaign: lower(&p.rcn),
+        keyword: lower(&p.rck),
+        referrer: cut(p.referrer.as_deref().unwrap_or_default(), MAX_REFERRER_BYTES),
+        ts: integer(p.refts.as_deref())
+            .filter(|seconds| *seconds > 0)
+            .and_then(|seconds| seconds.checked_mul(1_000)),
+    };
+    (found.campaign.is_some() || found.referrer.is_some()).then_some(found)
+}
+
+/// A negative timing is refused, one that cannot be is ignored (matomo.md 1.2).
+fn timings(p: &Parameters<'_>) -> Result<Timings, Drop> {
+    let of = |value: &Option<Cow<'_, str>>| match integer(value.as_deref()) {
+        Some(ms) if ms < 0 => Err(Drop::Invalid),
+        ms => Ok(ms.and_then(|ms| i32::try_from(ms).ok()).filter(|ms| *ms <= MAX_TIMING_MS)),
+    };
+    Ok(Timings {
+        network_ms: of(&p.pf_net)?,
+        server_ms: of(&p.pf_srv)?,
+        transfer_ms: of(&p.pf_tfr)?,
+        dom_processing_ms: of(&p.pf_dm1)?,
+        dom_completion_ms: of(&p.pf_dm2)?,
+        on_load_ms: of(&p.pf_onl)?,
+    })
+}
+
+/// What has no column of its own, so that it is not lost: one JSON object of texts. What does not
+/// fit within [`MAX_EXTRA_BYTES`] is left out, name by name.
+fn extra(p: &Parameters<'_>) -> Option<String> {
+    let named = [
+        ("_pks", &p.pks),
+        ("_pkn", &p.pkn),
+        ("_pkc", &p.pkc),
+        ("_pkp", &p.pkp),
+        ("ec_st", &p.ec_st),
+        ("ec_tx", &p.ec_tx),
+        ("ec_sh", &p.ec_sh),
+        ("ec_dt", &p.ec_dt),
+        ("cvar", &p.cvar),
+        ("_cvar", &p.visit_cvar),
+        ("e_cvar", &p.event_cvar),
+        ("lat", &p.lat),
+        ("long", &p.long),
+    ];
+    let mut kept = serde_json::Map::new();
+    let mut room = MAX_EXTRA_BYTES;
+    for (name, value) in named {
+        let Some(value) = text(value.as_deref()).filter(|value| !matches!(*value, "{}" | "[]"))
+        else {
+            continue;
+        };
+        let used = name.len() + value.len();
+        if used <= room {
+            room -= used;
+            kept.insert(name.to_owned(), value.into());
+        }
+    }
+    (!kept.is_empty()).then(|| serde_json::Value::Object(kept).to_string())
+}
+
+/// Revenue as sent.
+fn revenue(p: &Parameters<'_>) -> Option<f64> {
+    number(p.revenue.as_deref())
 }

@@ -60,10 +60,9 @@ fn matomo(ts: i64, received: i64, authenticated: bool) -> Result<i64, Drop> {
 pub(super) fn identify(draft: &mut Draft, random: &dyn Random) {
     let of_digest = draft.digest.map(|digest| {
         // Site and fingerprint keep two clients with the same cache buster apart.
-        let mut bytes = digest.to_be_bytes().to_vec();
-        bytes.extend(draft.hit.site.to_be_bytes());
-        bytes.extend(draft.hit.fingerprint.0.to_be_bytes());
-        uuid(xxhash_rust::xxh3::xxh3_128(&bytes))
+        let site_digest = digest ^ u128::from(draft.hit.site.unsigned_abs());
+        let seed = draft.hit.fingerprint.0;
+        uuid(xxhash_rust::xxh3::xxh3_128_with_seed(&site_digest.to_be_bytes(), seed))
     });
     draft.hit.id = draft.id.or(of_digest).unwrap_or_else(|| uuid(random.next_u128()));
 }

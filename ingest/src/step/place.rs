@@ -4,12 +4,15 @@ use crate::draft::{Draft, Request};
 
 pub(super) fn locate(draft: &mut Draft, request: &Request) {
     let [country, region, city] = &request.place;
-    let own = request.may_write(draft.hit.site);
-    let given = |own_value: Option<String>, trusted: &Option<String>| {
-        own_value.filter(|_| own).or_else(|| trusted.clone())
-    };
-    draft.hit.country =
-        given(draft.hit.country.take(), country).map(|country| country.to_ascii_uppercase());
-    draft.hit.region = given(draft.hit.region.take(), region);
-    draft.hit.city = given(draft.hit.city.take(), city);
+    let hit = &mut draft.hit;
+    // Places belong together: a client's country and a header's city would make a third place.
+    if hit.country.is_none() && hit.region.is_none() && hit.city.is_none() {
+        (hit.country, hit.region, hit.city) = (country.clone(), region.clone(), city.clone());
+    }
+    hit.country = hit.country.take().filter(|country| {
+        country.len() == 2 && country.bytes().all(|letter| letter.is_ascii_alphabetic())
+    });
+    if let Some(country) = &mut hit.country {
+        country.make_ascii_uppercase();
+    }
 }

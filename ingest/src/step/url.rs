@@ -1,155 +1,181 @@
-//! Step URL clean-up (matomo.md 3.6): host, path and query; campaign and click id taken out.
+//! Step URL clean-up (matomo.md 3.6): host, path and query; campaign, click id and site search
+//! taken out.
 
-use lake::hit::{Campaign, Kind};
-use lake::limits::{MAX_REFERRER_BYTES, MAX_TEXT_BYTES};
+use std::borrow::Cow;
+
+use lake::hit::Kind;
+use lake::limits::{MAX_ID_BYTES, MAX_RAW_URL_BYTES, MAX_REFERRER_BYTES, MAX_TEXT_BYTES};
 use lake::site::Site;
-use percent_encoding::percent_decode_str;
 
-use super::cut;
+use super::campaign::{self, Role};
+use super::query::Query;
 use crate::draft::{Draft, Drop};
-
-const NAMES: [&str; 8] = [
-    "pk_cpn",
-    "pk_campaign",
-    "piwik_campaign",
-    "mtm_campaign",
-    "matomo_campaign",
-    "utm_campaign",
-    "utm_source",
-    "utm_medium",
-];
-const TERMS: [&str; 7] =
-    ["pk_kwd", "pk_keyword", "piwik_kwd", "mtm_kwd", "mtm_keyword", "matomo_kwd", "utm_term"];
-const SOURCES: [&str; 3] = ["utm_source", "mtm_source", "pk_source"];
-const MEDIUMS: [&str; 3] = ["utm_medium", "mtm_medium", "pk_medium"];
-const CONTENTS: [&str; 3] = ["utm_content", "mtm_content", "pk_content"];
-const CLICK_IDS: [&str; 7] = ["gclid", "fbclid", "msclkid", "twclid", "wbraid", "gbraid", "yclid"];
-const REMOVED: [&str; 11] = [
-    "ignore_referrer",
-    "ignore_referer",
-    "fb_xd_fragment",
-    "fb_comment_id",
-    "phpsessid",
-    "jsessionid",
-    "sessionid",
-    "aspsessionid",
-    "doing_wp_cron",
-    "sid",
-    "pk_vid",
-];
+use crate::text::{cut, cut_owned, lower, tidy};
 
 pub(super) fn clean(draft: &mut Draft, site: &Site) -> Result<(), Drop> {
-    let url = draft.url.take().map(|url| url.replace(['\n', '\r', '\0'], "")).unwrap_or_default();
-    let parts = Parts::of(url.trim());
-    let mut taken: Vec<(String, String)> = std::mem::take(&mut draft.parameters);
-    let excluded = &site.settings.excluded_parameters;
-    let search = &site.settings.site_search;
-    let mut kept = Vec::new();
-    let mut in_url = Vec::new();
-    for pair in parts.query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = name.to_ascii_lowercase();
-        if is_removed(&name) || excluded.iter().any(|excluded| excluded.eq_ignore_ascii_case(&name))
-        {
-            in_url.push((name, decoded(value)));
-        } else if search.on
-            && draft.hit.kind == Kind::Pageview
-            && search.keyword.contains(&name)
-            && !value.is_empty()
-            && draft.hit.search_term.is_none()
-        {
-            draft.hit.search_term = cut(&decoded(value), MAX_TEXT_BYTES);
-        } else if draft.hit.search_term.is_some() && search.category.contains(&name) {
-            draft.hit.search_category = cut(&decoded(value), MAX_TEXT_BYTES);
-        } else {
-            kept.push(pair);
-        }
-    }
-    if draft.hit.kind == Kind::Pageview && draft.hit.search_term.is_some() {
-        draft.hit.kind = Kind::Search;
-    }
-    let in_fragment = parts.fragment.split('&').filter_map(|pair| pair.split_once('='));
-    in_url.extend(in_fragment.map(|(name, value)| (name.to_ascii_lowercase(), decoded(value))));
-    in_url.append(&mut taken);
-    draft.hit.campaign = campaign(&in_url);
-    draft.hit.click_id = in_url
-        .iter()
-        .find(|(name, _)| CLICK_IDS.contains(&name.as_str()))
-        .map(|(name, _)| name.clone());
-    let host = parts.host.or_else(|| site.settings.hosts.first().cloned());
-    let own = |host: &str| site.settings.hosts.iter().any(|own| own.eq_ignore_ascii_case(host));
+    let raw = draft.url.take().unwrap_or_default();
+    let raw = raw.get(..raw.floor_char_boundary(MAX_RAW_URL_BYTES)).unwrap_or_default();
+    let raw = tidy(raw);
+    let (before, fragment) = raw.split_once('#').unwrap_or((&raw, ""));
+    let before = without_matrix(before);
+    let parts = Parts::of(&before);
+    let host = parts.host.or_else(|| {
+        let own = site.settings.hosts.first().filter(|_| !raw.is_empty());
+        own.map(|host| lower(host).into_owned())
+    });
     if site.settings.exclude_unknown_hosts
         && !site.settings.hosts.is_empty()
-        && !host.as_deref().is_some_and(own)
+        && !host.as_deref().is_some_and(|host| site.is_own_host(host))
     {
         return Err(Drop::Excluded);
     }
-    let mut query = kept.join("&");
-    if site.settings.keep_fragment && !parts.fragment.is_empty() {
-        query = format!("{query}#{}", parts.fragment);
-    }
-    draft.hit.path = cut(parts.path, MAX_TEXT_BYTES);
-    draft.hit.query = cut(&query, MAX_TEXT_BYTES);
-    let referrer = draft.referrer.take().unwrap_or_default();
-    let from = host_of(&referrer);
-    draft.hit.referrer_internal =
-        from.as_deref().is_some_and(|from| own(from) || host.as_deref() == Some(from));
-    draft.hit.referrer = cut(&referrer, MAX_REFERRER_BYTES);
+    let mut query = Query::read(parts.query);
+    let mut of_fragment = Query::read(if fragment.contains('=') { fragment } else { "" });
+    let ignores_referrer = take_campaign(draft, &mut query, &mut of_fragment, site);
+    take_search(draft, &mut query, &mut of_fragment, site);
+    set_page(draft, &parts.path, (&query, &of_fragment, fragment), site);
+    referrer(draft, host.as_deref(), ignores_referrer, site);
     draft.hit.host = host;
-    draft.hit.title = draft.hit.title.take().and_then(|title| cut(&title, MAX_TEXT_BYTES));
-    draft.hit.target = draft.hit.target.take().and_then(|target| cut(&target, MAX_TEXT_BYTES));
     Ok(())
 }
 
-fn is_removed(name: &str) -> bool {
-    let lists: [&[&str]; 7] = [&NAMES, &TERMS, &SOURCES, &MEDIUMS, &CONTENTS, &CLICK_IDS, &REMOVED];
-    lists.iter().any(|list| list.contains(&name))
+/// Takes out what does not belong to the page; whether the referrer is to be ignored.
+fn take_campaign(
+    draft: &mut Draft,
+    query: &mut Query<'_>,
+    fragment: &mut Query<'_>,
+    site: &Site,
+) -> bool {
+    let charset = draft.charset;
+    let mut ignores_referrer = false;
+    let mut taken = |query: &mut Query<'_>| {
+        let (mut campaign, mut click_id) = (Vec::new(), None);
+        query.retain(|parameter| {
+            let name = lower(parameter.name);
+            match Role::of(&name) {
+                Role::Kept => return !site.removes_parameter(&name),
+                Role::Campaign => {
+                    campaign.push((name.into_owned(), parameter.decoded(charset).into_owned()));
+                }
+                Role::ClickId(id) => click_id = click_id.or(Some(id)),
+                Role::IgnoreReferrer => ignores_referrer |= parameter.value == Some("1"),
+                Role::Removed => {}
+            }
+            false
+        });
+        (campaign, click_id)
+    };
+    let (in_query, clicked) = taken(query);
+    let (in_fragment, clicked_in_fragment) = taken(fragment);
+    draft.hit.click_id = clicked.or(clicked_in_fragment).map(str::to_owned);
+    let beside = std::mem::take(&mut draft.parameters);
+    if !ignores_referrer {
+        draft.hit.campaign = campaign::of(&in_query)
+            .or_else(|| campaign::of(&in_fragment))
+            .or_else(|| campaign::of(&beside));
+    }
+    ignores_referrer
 }
 
-fn campaign(parameters: &[(String, String)]) -> Option<Campaign> {
-    let of = |names: &[&str]| {
+/// A page view with a keyword of the site search is a search, and its parameters go.
+fn take_search<'a>(
+    draft: &mut Draft,
+    query: &mut Query<'a>,
+    fragment: &mut Query<'a>,
+    site: &Site,
+) {
+    if draft.hit.kind != Kind::Pageview {
+        return;
+    }
+    let charset = draft.charset;
+    let found = |names: &[String], bytes: usize| {
         names.iter().find_map(|name| {
-            let (_, value) = parameters
-                .iter()
-                .find(|(given, value)| given == name && !value.trim().is_empty())?;
-            cut(&value.to_lowercase(), MAX_TEXT_BYTES)
+            let parameters = query.iter().chain(fragment.iter());
+            let mut same = parameters.filter(|parameter| lower(parameter.name) == name.as_str());
+            same.find_map(|parameter| cut(&parameter.decoded(charset), bytes))
+                .map(|text| (name.clone(), text))
         })
     };
-    Some(Campaign {
-        name: of(&NAMES)?,
-        source: of(&SOURCES),
-        medium: of(&MEDIUMS),
-        term: of(&TERMS),
-        content: of(&CONTENTS),
-    })
+    let Some((keyword, term)) = found(site.search_keywords(), MAX_TEXT_BYTES) else { return };
+    let category = found(site.search_categories(), MAX_ID_BYTES);
+    let count = found(&["search_count".to_owned()], MAX_ID_BYTES);
+    draft.hit.kind = Kind::Search;
+    draft.hit.search_term = Some(term);
+    draft.hit.search_results =
+        count.and_then(|(_, count)| count.parse().ok()).filter(|count: &i32| *count >= 0);
+    let (of_category, category) = category.unzip();
+    draft.hit.search_category = category;
+    for query in [query, fragment] {
+        query.retain(|parameter| {
+            let name = lower(parameter.name);
+            *name != *keyword && Some(&*name) != of_category.as_deref()
+        });
+    }
 }
 
-fn decoded(value: &str) -> String {
-    percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
+/// Path and query; a kept fragment ends what there is of them.
+fn set_page(
+    draft: &mut Draft,
+    path: &str,
+    (query, of_fragment, fragment): (&Query<'_>, &Query<'_>, &str),
+    site: &Site,
+) {
+    let mut path = Cow::Borrowed(path);
+    let mut query = query.text(draft.charset);
+    let fragment = if fragment.contains('=') {
+        Cow::Owned(of_fragment.text(draft.charset))
+    } else {
+        Cow::Borrowed(fragment)
+    };
+    if site.settings.keep_fragment && !fragment.is_empty() {
+        let last = if query.is_empty() { path.to_mut() } else { &mut query };
+        last.push('#');
+        last.push_str(&fragment);
+    }
+    draft.hit.path = cut(&path, MAX_TEXT_BYTES);
+    draft.hit.query = cut_owned(query, MAX_TEXT_BYTES);
+}
+
+fn referrer(draft: &mut Draft, host: Option<&str>, ignored: bool, site: &Site) {
+    let Some(referrer) = draft.referrer.take().filter(|_| !ignored) else { return };
+    draft.hit.referrer_internal = host_of(&referrer)
+        .is_some_and(|from| site.is_own_host(&from) || host == Some(from.as_str()));
+    draft.hit.referrer = cut_owned(referrer, MAX_REFERRER_BYTES);
+}
+
+/// Matrix parameters as a query: `/a;b=1;c=2` is `/a?b=1&c=2`.
+fn without_matrix(url: &str) -> Cow<'_, str> {
+    let (Some(semicolon), question) = (url.find(';'), url.find('?')) else { return url.into() };
+    if question.is_some_and(|question| question < semicolon) {
+        return url.into();
+    }
+    let (path, matrix) = url.split_at(semicolon);
+    let parameters = matrix.get(1..).unwrap_or_default().replacen('?', ";", 1).replace(';', "&");
+    format!("{path}?{parameters}").into()
 }
 
 struct Parts<'a> {
     host: Option<String>,
-    path: &'a str,
+    path: Cow<'a, str>,
     query: &'a str,
-    fragment: &'a str,
 }
 
 impl<'a> Parts<'a> {
     fn of(url: &'a str) -> Self {
-        let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
         let (rest, query) = url.split_once('?').unwrap_or((url, ""));
-        let Some((_, rest)) = rest.split_once("://") else {
-            return Self { host: None, path: rest, query, fragment };
+        let absolute = rest.split_once("://").filter(|(scheme, _)| !scheme.contains('/'));
+        let Some(rest) = absolute.map(|(_, rest)| rest).or_else(|| rest.strip_prefix("//")) else {
+            let path = match rest {
+                "" => Cow::Borrowed(""),
+                path if path.starts_with('/') => path.into(),
+                path => format!("/{path}").into(),
+            };
+            return Self { host: None, path, query };
         };
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        Self {
-            host: host(authority),
-            path: if path.is_empty() { "/" } else { path },
-            query,
-            fragment,
-        }
+        let path = if path.is_empty() { "/" } else { path };
+        Self { host: host(authority), path: path.into(), query }
     }
 }
 
@@ -165,5 +191,8 @@ fn host(authority: &str) -> Option<String> {
         Some(six) => six.split(']').next()?,
         None => authority.split(':').next()?,
     };
-    cut(&host.to_lowercase(), MAX_TEXT_BYTES)
+    cut(&lower(host), MAX_TEXT_BYTES)
 }
+
+#[cfg(test)]
+mod tests;

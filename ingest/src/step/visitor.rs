@@ -1,40 +1,65 @@
 //! Step visitor: fingerprint and client id. The address goes no further than this.
 
+use std::net::IpAddr;
+
 use lake::hit::Id64;
-use lake::limits::{MAX_ID_BYTES, MAX_USER_AGENT_BYTES};
+use lake::limits::MAX_USER_AGENT_BYTES;
 use sha2::{Digest as _, Sha256};
 
-use super::cut;
 use crate::draft::{Draft, Request};
+use crate::text::{cut, cut_owned, tidy};
 
 /// Bytes of `Accept-Language` in the fingerprint (matomo.md 3.2).
 const LANGUAGE_BYTES: usize = 20;
 
 pub(super) fn identify(draft: &mut Draft, request: &Request, salt: &[u8; 32]) {
-    let authenticated = request.may_write(draft.hit.site);
-    let ip = draft.ip.filter(|_| authenticated).or(request.ip);
-    let user_agent =
-        draft.user_agent.take().or_else(|| request.user_agent.clone()).unwrap_or_default();
-    let language =
-        draft.hit.language.as_deref().or(request.language.as_deref()).unwrap_or_default();
+    draft.hit.fingerprint = fingerprint(draft, request, salt);
+    draft.hit.client_id = draft.visitor.take().and_then(|visitor| client_id(&visitor));
+    if let Some(user) = &draft.hit.user_id {
+        draft.hit.client_id = Some(first_bytes(&sha1::Sha1::digest(user.as_bytes())));
+    }
+    draft.hit.language = language(draft, request);
+    match draft.user_agent.take() {
+        Some(own) => draft.hit.user_agent = cut_owned(own, MAX_USER_AGENT_BYTES),
+        None => {
+            let given = request.user_agent.as_deref().unwrap_or_default();
+            draft.hit.user_agent = cut(given, MAX_USER_AGENT_BYTES);
+            // The request's hints belong to its own user agent.
+            if draft.hit.client_hints.is_none() {
+                draft.hit.client_hints.clone_from(&request.client_hints);
+            }
+        }
+    }
+}
+
+/// What matomo.md 3.2 lists, keyed with the salt of the hit's date; the user agent stands for
+/// system and browser, which are worked out later.
+fn fingerprint(draft: &Draft, request: &Request, salt: &[u8; 32]) -> Id64 {
+    let user_agent = draft.user_agent.as_deref().or(request.user_agent.as_deref());
+    let language = draft.hit.language.as_deref().or(request.language.as_deref());
+    let language = tidy(language.unwrap_or_default());
+    let language = language.get(..language.floor_char_boundary(LANGUAGE_BYTES)).unwrap_or_default();
     let mut keyed = Sha256::new();
     keyed.update(salt);
     keyed.update(draft.hit.site.to_be_bytes());
-    keyed.update(ip.map_or_else(String::new, |ip| ip.to_string()));
-    for part in
-        [user_agent.as_str(), &cut(language, LANGUAGE_BYTES).unwrap_or_default(), &draft.features]
-    {
+    match draft.ip.or(request.ip).map(|ip| ip.to_canonical()) {
+        Some(IpAddr::V4(ip)) => keyed.update(ip.octets()),
+        Some(IpAddr::V6(ip)) => keyed.update(ip.octets()),
+        None => {}
+    }
+    for part in [user_agent.unwrap_or_default(), language] {
         keyed.update([0]);
         keyed.update(part);
     }
-    draft.hit.fingerprint = first_bytes(&keyed.finalize());
-    draft.hit.client_id = draft.visitor.take().and_then(|visitor| client_id(&visitor));
-    if let Some(user) = draft.hit.user_id.take().and_then(|user| cut(&user, MAX_ID_BYTES)) {
-        draft.hit.client_id = Some(first_bytes(&sha1::Sha1::digest(user.as_bytes())));
-        draft.hit.user_id = Some(user);
-    }
-    draft.hit.language = cut(language.split([',', ';']).next().unwrap_or_default(), LANGUAGE_BYTES);
-    draft.hit.user_agent = cut(&user_agent, MAX_USER_AGENT_BYTES);
+    keyed.update([0, draft.features]);
+    first_bytes(&keyed.finalize())
+}
+
+/// The language as the client gives it, else the first of the header.
+fn language(draft: &mut Draft, request: &Request) -> Option<String> {
+    let own = draft.hit.language.take();
+    let given = own.as_deref().or(request.language.as_deref()).unwrap_or_default();
+    cut(given.split([',', ';']).next().unwrap_or_default(), LANGUAGE_BYTES)
 }
 
 /// 16 hex digits as they are; any other text by its digest.

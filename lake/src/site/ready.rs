@@ -1,0 +1,280 @@
+//! A site as every hit needs it: lists as sets, patterns compiled, zones looked up.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use ipnet::{IpNet, Ipv4Net};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use regex::RegexSet;
+
+use super::SiteError;
+use super::check::without_scheme;
+use super::pattern::{self, Pattern};
+use super::settings::{Goal, GoalMatch, SiteSettings};
+use super::stored::Stored;
+use crate::limits::MAX_DIMENSIONS;
+
+/// Settings with everything parsed that a hit needs; made once when the site is read.
+#[derive(Debug)]
+pub struct Site {
+    /// As the owner gave them.
+    pub settings: SiteSettings,
+    zones: Vec<(i64, TimeZone)>,
+    networks: Vec<IpNet>,
+    user_agents: RegexSet,
+    hosts: HashSet<String>,
+    origins: HashSet<String>,
+    parameters: HashSet<String>,
+    keywords: Vec<String>,
+    categories: Vec<String>,
+    spammers: HashSet<String>,
+    goals: HashSet<i32>,
+    /// Bit `n` stands for dimension `n`.
+    dimensions: u32,
+    /// Compiled at the first use: ingest needs none of them.
+    goal_patterns: OnceLock<Vec<(usize, Pattern)>>,
+}
+
+impl Site {
+    pub(super) fn new(stored: Stored) -> Result<Self, SiteError> {
+        let settings = SiteSettings::from_value(&stored.settings)?;
+        let zone = |(from, name): (i64, String)| Some((from, TimeZone::get(&name).ok()?));
+        let expressions: Vec<String> = settings
+            .excluded_user_agents
+            .iter()
+            .filter_map(|entry| pattern::of_user_agent(entry).ok())
+            .collect();
+        let refused = |error: pattern::PatternError| SiteError::Refused(error.to_string());
+        Ok(Self {
+            zones: stored.zones.into_iter().filter_map(zone).collect(),
+            networks: settings.excluded_ips.iter().filter_map(|text| network(text)).collect(),
+            user_agents: pattern::set(&expressions).map_err(refused)?,
+            hosts: lower(&settings.hosts),
+            origins: lower(&settings.allowed_origins),
+            parameters: lower(&settings.excluded_parameters),
+            keywords: lower(&settings.site_search.keyword),
+            categories: lower(&settings.site_search.category),
+            spammers: settings
+                .excluded_referrers
+                .iter()
+                .map(|host| without_scheme(host).to_lowercase())
+                .collect(),
+            goals: settings.goals.iter().map(|goal| goal.id).collect(),
+            dimensions: kept_dimensions(&settings),
+            goal_patterns: OnceLock::new(),
+            settings,
+        })
+    }
+
+    fn zone_ref(&self, ts_ms: i64) -> &TimeZone {
+        static UTC: TimeZone = TimeZone::UTC;
+        let in_force = self.zones.iter().rev().find(|(from, _)| *from <= ts_ms);
+        in_force.or(self.zones.first()).map_or(&UTC, |(_, zone)| zone)
+    }
+
+    /// The zone in force at a time.
+    #[must_use]
+    pub fn zone_at(&self, ts_ms: i64) -> TimeZone {
+        self.zone_ref(ts_ms).clone()
+    }
+
+    /// The site's local date of a time.
+    #[must_use]
+    pub fn local_date(&self, ts_ms: i64) -> Date {
+        let instant = jiff::Timestamp::from_millisecond(ts_ms).unwrap_or_default();
+        self.zone_ref(ts_ms).to_datetime(instant).date()
+    }
+
+    /// Whether hits of this address are dropped.
+    #[must_use]
+    pub fn excludes(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether hits of this user agent are dropped.
+    #[must_use]
+    pub fn excludes_user_agent(&self, user_agent: &str) -> bool {
+        !self.user_agents.is_empty() && self.user_agents.is_match(user_agent)
+    }
+
+    /// Whether pages of this origin may send hits.
+    #[must_use]
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.is_empty() || self.origins.contains(lowered(origin).as_ref())
+    }
+
+    /// Whether the host, in lower case, is one of the site's own.
+    #[must_use]
+    pub fn is_own_host(&self, host: &str) -> bool {
+        self.hosts.contains(host)
+    }
+
+    /// Whether hits that come from this host, in lower case, are dropped.
+    #[must_use]
+    pub fn is_spam_host(&self, host: &str) -> bool {
+        if self.spammers.is_empty() || host.is_empty() {
+            return false;
+        }
+        let below = host.match_indices('.').filter_map(|(at, _)| host.get(at + 1..));
+        std::iter::once(host).chain(below).any(|host| self.spammers.contains(host))
+    }
+
+    /// Whether the query parameter, in lower case, is removed from URLs.
+    #[must_use]
+    pub fn removes_parameter(&self, name: &str) -> bool {
+        self.parameters.contains(name)
+    }
+
+    /// Parameters of the search keyword in order, lower case; none where search is off.
+    #[must_use]
+    pub fn search_keywords(&self) -> &[String] {
+        if self.settings.site_search.on { &self.keywords } else { &[] }
+    }
+
+    /// Parameters of the search category in order, lower case.
+    #[must_use]
+    pub fn search_categories(&self) -> &[String] {
+        &self.categories
+    }
+
+    /// Whether values of this custom dimension are kept: all where none is set up, else the
+    /// active ones.
+    #[must_use]
+    pub const fn keeps_dimension(&self, number: u8) -> bool {
+        number <= MAX_DIMENSIONS && self.dimensions & (1 << number) != 0
+    }
+
+    /// Whether the goal can be reached: any where none is set up.
+    #[must_use]
+    pub fn knows_goal(&self, id: i32) -> bool {
+        id > 0 && (self.goals.is_empty() || self.goals.contains(&id))
+    }
+
+    /// Goals that hits reach by a pattern, each with its pattern.
+    pub fn goals_by_pattern(&self) -> impl Iterator<Item = (&Goal, &Pattern)> {
+        let compiled = self.goal_patterns.get_or_init(|| {
+            let goals = self.settings.goals.iter().enumerate();
+            let by_pattern = goals.filter(|(_, goal)| goal.matches != GoalMatch::Manual);
+            by_pattern.filter_map(|(at, goal)| Some((at, Pattern::of_goal(goal).ok()?))).collect()
+        });
+        compiled.iter().filter_map(|(at, pattern)| Some((self.settings.goals.get(*at)?, pattern)))
+    }
+}
+
+fn lower<L: FromIterator<String>>(texts: &[String]) -> L {
+    texts.iter().map(|text| text.to_lowercase()).collect()
+}
+
+/// Lower case without a copy where it is already.
+fn lowered(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|letter| letter.is_ascii_uppercase() || !letter.is_ascii()) {
+        text.to_lowercase().into()
+    } else {
+        text.into()
+    }
+}
+
+fn kept_dimensions(settings: &SiteSettings) -> u32 {
+    if settings.dimensions.is_empty() {
+        return u32::MAX;
+    }
+    let active = settings.dimensions.iter().filter(|dimension| dimension.active);
+    active.fold(0, |bits, dimension| bits | 1_u32.checked_shl(dimension.id.into()).unwrap_or(0))
+}
+
+/// The addresses that an entry of `excluded_ips` means: an address, a network, or an IPv4
+/// address whose last parts are `*`, as Matomo writes them.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical().into());
+    }
+    if let Ok(network) = text.parse() {
+        return Some(network);
+    }
+    let parts: Vec<&str> = text.split('.').collect();
+    let fixed = parts.iter().take_while(|part| **part != "*").count();
+    if parts.len() != 4 || !parts.iter().skip(fixed).all(|part| *part == "*") {
+        return None;
+    }
+    let address: std::net::Ipv4Addr = text.replace('*', "0").parse().ok()?;
+    let bits = u8::try_from(fixed * 8).ok()?;
+    Some(IpNet::V4(Ipv4Net::new(address, bits).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(settings: &str) -> Site {
+        let settings: serde_json::Value = serde_json::from_str(settings).unwrap();
+        Site::new(Stored { settings, zones: vec![(i64::MIN, "UTC".to_owned())] }).unwrap()
+    }
+
+    #[test]
+    fn addresses_networks_and_wildcards_exclude() {
+        let site = site(
+            r#"{"id":1,"excluded_ips":["192.0.2.7","198.51.*.*","2001:db8::/32","203.0.113.0/25"]}"#,
+        );
+        for (address, excluded) in [
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("198.51.0.1", true),
+            ("198.52.0.1", false),
+            ("::ffff:198.51.3.4", true),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+            ("203.0.113.127", true),
+            ("203.0.113.128", false),
+        ] {
+            assert_eq!(site.excludes(address.parse().unwrap()), excluded, "{address}");
+        }
+        for bad in ["1.*.3.4", "1.2.3", "1.2.*", "*", "x", "1.2.3.256", "1.2.3.4/33"] {
+            assert_eq!(network(bad), None, "{bad}");
+        }
+        assert!(network("*.*.*.*").is_some());
+    }
+
+    #[test]
+    fn user_agents_go_by_part_or_expression() {
+        let site = site(r#"{"id":1,"excluded_user_agents":["headless","/^curl\\/\\d/"]}"#);
+        for (user_agent, excluded) in
+            [("x HeadlessChrome y", true), ("curl/8", true), ("a curl/8", false), ("", false)]
+        {
+            assert_eq!(site.excludes_user_agent(user_agent), excluded, "{user_agent}");
+        }
+    }
+
+    #[test]
+    fn spam_goes_by_label_not_by_part() {
+        let site = site(r#"{"id":1,"excluded_referrers":["t.co","https://Spam.example"]}"#);
+        for (host, spam) in [
+            ("t.co", true),
+            ("a.b.t.co", true),
+            ("microsoft.co", false),
+            ("not.co", false),
+            ("spam.example", true),
+            ("", false),
+        ] {
+            assert_eq!(site.is_spam_host(host), spam, "{host}");
+        }
+    }
+
+    #[test]
+    fn empty_lists_restrict_nothing() {
+        let open = site(r#"{"id":1}"#);
+        assert!(open.knows_goal(7) && open.keeps_dimension(20) && open.allows_origin("null"));
+        assert!(!open.knows_goal(0) && !open.keeps_dimension(21));
+        let set = site(
+            r#"{"id":1,"allowed_origins":["https://Shop.example"],"goals":[{"id":2,"name":"x"}],
+            "dimensions":[{"id":1,"name":"a"},{"id":2,"name":"b","active":false}]}"#,
+        );
+        assert!(set.knows_goal(2) && !set.knows_goal(1));
+        assert!(set.keeps_dimension(1) && !set.keeps_dimension(2) && !set.keeps_dimension(3));
+        assert!(set.allows_origin("https://shop.example") && !set.allows_origin("null"));
+    }
+}

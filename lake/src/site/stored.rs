@@ -1,0 +1,111 @@
+//! Sites in the store: `settings/sites/<id>.json`.
+
+use futures_util::TryStreamExt as _;
+use jiff::tz::TimeZone;
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use super::settings::SiteSettings;
+use super::{Site, SiteError};
+use crate::store::{Expected, StoreRef, put_json_if, read_json};
+
+/// A site's settings as they are stored: with its zones by the time from which each holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) settings: serde_json::Value,
+    pub(super) zones: Vec<(i64, String)>,
+}
+
+fn expected(e_tag: Option<String>) -> Expected {
+    e_tag.map_or(Expected::Absent, Expected::ETag)
+}
+
+fn path(id: i32) -> Path {
+    Path::from(format!("settings/sites/{id}.json"))
+}
+
+/// Creates or replaces a site.
+///
+/// A changed zone takes effect at once while the site has no hits, else at the next midnight of
+/// the old zone that is at least a minute away, when every instance has read the settings again.
+///
+/// # Errors
+///
+/// When somebody else changed the site at the same time, or the store fails.
+pub async fn put_site(
+    store: &StoreRef,
+    settings: &SiteSettings,
+    now_ms: i64,
+    has_hits: bool,
+) -> Result<(), SiteError> {
+    let old = read_json::<Stored>(store.as_ref(), &path(settings.id)).await?;
+    let zones = match &old {
+        Some(old) if has_hits => {
+            let mut zones = old.value.zones.clone();
+            if zones.last().is_some_and(|(_, zone)| *zone != settings.timezone) {
+                let last = zones
+                    .last()
+                    .and_then(|(_, zone)| TimeZone::get(zone).ok())
+                    .unwrap_or(TimeZone::UTC);
+                zones.push((next_midnight(now_ms + 60_000, last), settings.timezone.clone()));
+            }
+            zones
+        }
+        _ => vec![(i64::MIN, settings.timezone.clone())],
+    };
+    let value =
+        serde_json::to_value(settings).map_err(|error| SiteError::Refused(error.to_string()))?;
+    put_json_if(
+        store.as_ref(),
+        &path(settings.id),
+        &Stored { settings: value, zones },
+        expected(old.as_ref().map(|old| old.e_tag.clone())),
+    )
+    .await?;
+    Ok(())
+}
+
+fn next_midnight(after_ms: i64, zone: TimeZone) -> i64 {
+    let date = jiff::Timestamp::from_millisecond(after_ms)
+        .unwrap_or_default()
+        .to_zoned_datetime(zone.clone())
+        .date();
+    let next = date.tomorrow().ok().and_then(|next| next.to_zoned_datetime(zone).ok());
+    next.map_or(after_ms, |midnight| midnight.timestamp().as_millisecond())
+}
+
+/// Reads a site.
+///
+/// # Errors
+///
+/// [`SiteError::Unknown`] when there is none.
+pub async fn read_site(store: &StoreRef, id: i32) -> Result<Site, SiteError> {
+    match read_json::<Stored>(store.as_ref(), &path(id)).await? {
+        Some(stored) => Site::new(stored.value),
+        None => Err(SiteError::Unknown(id)),
+    }
+}
+
+/// Ids of all sites, in order.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn list_sites(store: &StoreRef) -> Result<Vec<i32>, SiteError> {
+    let listed: Vec<_> = store.list(Some(&Path::from("settings/sites"))).try_collect().await?;
+    let id = |path: &Path| path.filename()?.strip_suffix(".json")?.parse().ok();
+    let mut ids: Vec<i32> = listed.iter().filter_map(|object| id(&object.location)).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Removes a site's settings; its hits stay.
+///
+/// # Errors
+///
+/// [`SiteError::Unknown`] when there is none.
+pub async fn remove_site(store: &StoreRef, id: i32) -> Result<(), SiteError> {
+    read_site(store, id).await?;
+    Ok(store.delete(&path(id)).await?)
+}
