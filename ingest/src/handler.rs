@@ -194,10 +194,10 @@ impl Ingest {
         let steps = Steps { sites: &self.sites, salts: &self.salts, random: self.random.as_ref() };
         let mut outcome = Outcome::default();
         let mut records = Vec::with_capacity(drafts.len());
-        for draft in drafts {
+        for (position, draft) in (0_u32..).zip(drafts) {
             let done = match draft {
                 Ok(draft) => steps
-                    .run(draft, request)
+                    .run(Draft { position, ..draft }, request)
                     .await
                     .map_err(|error| NotAccepted(error.to_string()))?,
                 Err(drop) => Err(drop),

@@ -65,6 +65,7 @@ impl Steps<'_> {
         draft.hit.v = lake::hit::RECORD_VERSION;
         draft.hit.site = site.settings.id;
         draft.hit.received = request.received_ms;
+        draft.hit.referrer_cuts = site.settings.new_visit_on_referrer;
         exclusions::origin(request, site)?;
         exclusions::excluded(&draft, request, site)?;
         exclusions::do_not_track(request, site)?;

@@ -179,6 +179,22 @@ pub struct Campaign {
     pub content: Option<String>,
 }
 
+/// What the client holds to be the source of its conversions (Matomo's `_rcn`, `_rck`, `_ref`;
+/// matomo.md 3.4). It plays no part in the source of the visit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attribution {
+    /// Name of the campaign, lower-cased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// Keyword of the campaign, lower-cased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+    /// The referrer, cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+}
+
 /// How long the parts of a page took, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -221,6 +237,9 @@ pub struct Hit {
     pub received: i64,
     /// The date of `ts` in the site's time zone: the partition.
     pub dt: jiff::civil::Date,
+    /// Place in its request, where the client gave no id: hits of one moment then go by arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
     /// What it is.
     pub kind: Kind,
     /// Keyed hash of address and browser: recognises a visitor without an id.
@@ -237,6 +256,9 @@ pub struct Hit {
     /// The client asks for a new visit.
     #[serde(default, skip_serializing_if = "is_false")]
     pub new_visit: bool,
+    /// The site's setting `new_visit_on_referrer` when the hit was received.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub referrer_cuts: bool,
     /// An authenticated client says that this is no bot (Matomo's `bots=1`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_a_bot: bool,
@@ -312,6 +334,9 @@ pub struct Hit {
     /// The campaign that the page's URL or the request names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<Campaign>,
+    /// What the client holds to be the source of its conversions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
     /// Name of the advertiser's click parameter (`gclid`, ...), where the URL had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_id: Option<String>,

@@ -7,12 +7,13 @@ import ours
 
 VISIT_FIELDS = ["first_action", "last_action", "nb_actions", "nb_interactions", "nb_searches", "nb_events", "total_time",
                 "visitor_returning", "referrer_type", "referrer_name", "referrer_keyword", "entry_url", "exit_url",
-                "exit_title", "user_id", "goal_converted"]
+                "exit_title", "user_id", "goal_converted"] \
+    + [f"custom_dimension_{number}" for number in range(1, 21)]
 ACTION_FIELDS = ["visit", "server_time", "type", "url", "title", "time_spent_on_previous", "pageview_position",
                  "event_category", "event_action", "custom_float", "search_cat", "search_count", "time_network",
                  "time_server", "time_transfer", "time_dom_processing", "time_dom_completion", "time_on_load",
                  "content_name", "content_piece", "content_target", "content_interaction"] \
-    + [f"dimension{number}" for number in range(1, 21)]
+    + [f"custom_dimension_{number}" for number in range(1, 21)]
 CONVERSION_FIELDS = ["visit", "server_time", "idgoal", "idorder", "revenue", "referrer_type", "referrer_name", "referrer_keyword"]
 URLS = {"entry_url", "exit_url", "url"}
 

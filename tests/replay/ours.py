@@ -55,6 +55,8 @@ def visits(rows):
             "user_id": next((row["user_id"] for row in reversed(hits) if row["user_id"] is not None), None),
             "goal_converted": int(any(row.get("is_conversion") for row in everything)),
             "rows": hits,
+            **{f"custom_dimension_{number}": next((row[f"dimension{number}"] for row in reversed(hits) if row[f"dimension{number}"] is not None), None)
+               for number in range(1, 21)},
         })
     return made
 
@@ -89,7 +91,7 @@ def actions(visit):
                 "content_target": row["target"] if row["kind"] == "content" else None,
                 "content_interaction": row["content_interaction"],
                 "row": row, "visit_id": row["visit_id"],
-                **{f"dimension{number}": row[f"dimension{number}"] for number in range(1, 21)},
+                **{f"custom_dimension_{number}": row[f"dimension{number}"] for number in range(1, 21)},
             })
         if row["kind"] != "ping":
             previous = row["ts"].replace(microsecond=0)

@@ -68,6 +68,7 @@ def rows(folder):
     session.execute("set TimeZone = 'UTC'")
     found = session.execute(
         "select * replace (ts::timestamp as ts, received_at::timestamp as received_at, visit_start::timestamp as visit_start)"
-        " from read_parquet(?, hive_partitioning = true, file_row_number = true) order by dt, file_row_number", [objects])
+        " from read_parquet(?, hive_partitioning = true, file_row_number = true)"
+        " where bot_reason is null order by dt, file_row_number", [objects])
     names = [column[0] for column in found.description]
     return [dict(zip(names, row)) for row in found.fetchall()]
