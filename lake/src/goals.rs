@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::hit::Kind;
 use crate::limits::MAX_PATTERN_BYTES;
@@ -152,10 +152,12 @@ impl Goals {
         Ok(goals)
     }
 
-    /// Adds a site's goals as its settings have them. One that cannot be read or whose pattern is
-    /// no regular expression is reached by nothing; settings refuse such.
-    pub fn add(&mut self, site: i32, goals: &[serde_json::Value]) {
-        let of = goals.iter().filter_map(|goal| match GoalSettings::deserialize(goal) {
+    /// Adds a site's goals as its settings have them: anything that serialises to their JSON. One
+    /// that cannot be read or whose pattern is no regular expression is reached by nothing;
+    /// settings refuse such.
+    pub fn add(&mut self, site: i32, goals: &[impl Serialize]) {
+        let read = |goal| serde_json::from_value(serde_json::to_value(goal)?);
+        let of = goals.iter().filter_map(|goal| match read(goal) {
             Ok(settings) => Some(Goal::new(settings)),
             Err(error) => {
                 tracing::warn!(site, "a goal of site {site} is unreadable and left out: {error}");
@@ -354,9 +356,11 @@ mod tests {
 
     #[test]
     fn a_pattern_is_bounded() {
-        for (bytes, reached) in
-            [(MAX_PATTERN_BYTES - 1, true), (MAX_PATTERN_BYTES, true), (MAX_PATTERN_BYTES + 1, false)]
-        {
+        for (bytes, reached) in [
+            (MAX_PATTERN_BYTES - 1, true),
+            (MAX_PATTERN_BYTES, true),
+            (MAX_PATTERN_BYTES + 1, false),
+        ] {
             let text = "x".repeat(bytes);
             let goal = json!({"id": 1, "match": "title", "pattern": text});
             assert_eq!(is_reached(goal, &page("/", &text)), reached);

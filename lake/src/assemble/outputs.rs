@@ -8,7 +8,7 @@ use arrow::array::{
     StringArray, StringBuilder, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{cast, take};
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow::datatypes::Float64Type;
 use arrow::error::ArrowError;
 
 use super::goals::{Sets, text};
@@ -168,9 +168,9 @@ impl<'a> Rows<'a> {
     /// A goal by hand that brings no revenue has the one of its settings.
     fn revenue(&self) -> Result<ArrayRef, ArrowError> {
         let column = column_of(self.raw, "revenue")?;
-        let own = column.as_primitive_opt::<Float64Type>().ok_or_else(|| {
-            ArrowError::SchemaError("column revenue is not a number".to_owned())
-        })?;
+        let own = column
+            .as_primitive_opt::<Float64Type>()
+            .ok_or_else(|| ArrowError::SchemaError("column revenue is not a number".to_owned()))?;
         let by_hand = ints(self.raw, "goal_id")?;
         let revenue = |row: &Placed| {
             if let Some(reached) = self.pattern(row) {
@@ -315,9 +315,11 @@ fn derived_id(site: i32, hit_id: &str, goal: i32) -> HitId {
     for (to, from) in name.iter_mut().zip(parts) {
         *to = from;
     }
-    HitId(uuid::Builder::from_custom_bytes(xxhash_rust::xxh3::xxh3_128(&name).to_be_bytes())
-        .into_uuid()
-        .as_u128())
+    HitId(
+        uuid::Builder::from_custom_bytes(xxhash_rust::xxh3::xxh3_128(&name).to_be_bytes())
+            .into_uuid()
+            .as_u128(),
+    )
 }
 
 fn ids(ids: impl ExactSizeIterator<Item = Option<u64>>) -> ArrayRef {

@@ -23,6 +23,7 @@ struct Given {
     id: u128,
     minute: i64,
     received: i64,
+    position: Option<i32>,
     kind: Kind,
     fingerprint: u64,
     client: Option<u64>,
@@ -50,8 +51,11 @@ fn batch(hits: &[Given]) -> RecordBatch {
             "kind" => text(&|hit| Some(hit.kind.name().to_owned())),
             "fingerprint" => text(&|hit| Some(Id64(hit.fingerprint).to_string())),
             "client_id" => text(&|hit| hit.client.map(|id| Id64(id).to_string())),
-            "hit_channel" => text(&|hit| Some(hit.campaign.map_or("direct", |_| "campaign").to_owned())),
+            "hit_channel" => {
+                text(&|hit| Some(hit.campaign.map_or("direct", |_| "campaign").to_owned()))
+            }
             "hit_campaign" => text(&|hit| hit.campaign.map(str::to_owned)),
+            "position" => Arc::new(hits.iter().map(|hit| hit.position).collect::<Int32Array>()),
             "path" => text(&|hit| Some(hit.path.to_owned())),
             "page_view" => text(&|hit| hit.page_view.map(str::to_owned)),
             "goal_id" => Arc::new(hits.iter().map(|hit| hit.goal).collect::<Int32Array>()),
@@ -66,11 +70,14 @@ fn batch(hits: &[Given]) -> RecordBatch {
 fn goals() -> Goals {
     let mut goals = Goals::default();
     for site in [1, 2] {
-        goals.add(site, &[
-            json!({"id": 1, "match": "url", "pattern": "/thanks", "revenue": 5}),
-            json!({"id": 2, "match": "url", "pattern": "/thanks", "once_per_visit": false}),
-            json!({"id": 3, "match": "manual", "revenue": 7}),
-        ]);
+        goals.add(
+            site,
+            &[
+                json!({"id": 1, "match": "url", "pattern": "/thanks", "revenue": 5}),
+                json!({"id": 2, "match": "url", "pattern": "/thanks", "once_per_visit": false}),
+                json!({"id": 3, "match": "manual", "revenue": 7}),
+            ],
+        );
     }
     goals
 }
@@ -120,26 +127,30 @@ fn history(client_base: u64) -> impl Strategy<Value = Vec<Given>> {
             prop::sample::select(vec![None, Some("p1"), Some("p2")]),
             prop::option::of(0..9_i32),
         ),
+        prop::option::of(0..3_i32),
     );
-    let given = hit.prop_map(move |((site, id, minute, received, kind), (print, client), page)| Given {
-        site,
-        id,
-        minute,
-        received,
-        kind,
-        fingerprint: client_base + print,
-        client: client.map(|client| client_base + 100 + client),
-        campaign: page.0,
-        path: page.1,
-        goal: (kind == Kind::Goal).then_some(3),
-        page_view: page.2,
-        on_load_ms: page.3,
-    });
+    let given = hit.prop_map(
+        move |((site, id, minute, received, kind), (print, client), page, position)| Given {
+            site,
+            id,
+            minute,
+            received,
+            position,
+            kind,
+            fingerprint: client_base + print,
+            client: client.map(|client| client_base + 100 + client),
+            campaign: page.0,
+            path: page.1,
+            goal: (kind == Kind::Goal).then_some(3),
+            page_view: page.2,
+            on_load_ms: page.3,
+        },
+    );
     prop::collection::vec(given, 1..40)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn rows_depend_on_the_set_of_hits_alone(
@@ -214,16 +225,19 @@ fn a_conversion_by_pattern_is_a_row_beside_the_hit() {
     let row = |kind: &str, derived, converts, goal, revenue| {
         (kind.to_owned(), derived, converts, goal, revenue)
     };
-    assert_eq!(seen, [
-        row("pageview", false, false, None, None),
-        row("pageview", false, false, None, None),
-        row("goal", true, true, Some(1), Some(5.0)),
-        row("goal", true, true, Some(2), Some(0.0)),
-        row("pageview", false, false, None, None),
-        row("goal", true, true, Some(2), Some(0.0)),
-        row("goal", false, true, Some(3), Some(7.0)),
-        row("goal", false, false, Some(3), Some(7.0)),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            row("pageview", false, false, None, None),
+            row("pageview", false, false, None, None),
+            row("goal", true, true, Some(1), Some(5.0)),
+            row("goal", true, true, Some(2), Some(0.0)),
+            row("pageview", false, false, None, None),
+            row("goal", true, true, Some(2), Some(0.0)),
+            row("goal", false, true, Some(3), Some(7.0)),
+            row("goal", false, false, Some(3), Some(7.0)),
+        ]
+    );
     let hits: &Int32Array = column(&rows, "visit_hits");
     assert!(hits.iter().all(|count| count == Some(5)), "derived rows are no hits");
     let entries: &BooleanArray = column(&rows, "is_entry");
@@ -245,7 +259,8 @@ fn goals_put_later_change_nothing_of_hits_that_are_merged() {
 
 #[test]
 fn a_later_request_of_a_page_view_fills_its_timings() {
-    let page = Given { site: 1, page_view: Some("a"), path: "/", fingerprint: 1, ..Given::default() };
+    let page =
+        Given { site: 1, page_view: Some("a"), path: "/", fingerprint: 1, ..Given::default() };
     let later = Given { id: 2, minute: 1, kind: Kind::Event, on_load_ms: Some(50), ..page.clone() };
     let other = Given { id: 3, minute: 2, page_view: Some("b"), ..page.clone() };
     let rows = whole(&[later, Given { id: 1, ..page }, other]);

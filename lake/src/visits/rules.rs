@@ -149,7 +149,8 @@ impl State<'_> {
         if hit.kind == Kind::Ping {
             return;
         }
-        let spent = visit.exit.filter(|_| !matches!(hit.kind, Kind::Event | Kind::Goal | Kind::Order));
+        let spent =
+            visit.exit.filter(|_| !matches!(hit.kind, Kind::Event | Kind::Goal | Kind::Order));
         if let Some(spent) = spent.and_then(|page| self.out.time_on_page_s.get_mut(page)) {
             let gap_s = whole_seconds(visit.last_action_us, hit.ts_us);
             *spent = Some(spent.unwrap_or_default().saturating_add(gap_s));

@@ -79,7 +79,8 @@ fn an_id_that_changes_is_bridged_by_the_fingerprint() {
 
 #[test]
 fn an_id_is_known_at_any_age_and_a_fingerprint_alone_all_day() {
-    let out = run(&[by(7, pageview(0, 1)), pageview(0, 2), by(7, pageview(300, 3)), pageview(300, 2)]);
+    let out =
+        run(&[by(7, pageview(0, 1)), pageview(0, 2), by(7, pageview(300, 3)), pageview(300, 2)]);
     let visitors: Vec<_> =
         out.visits.iter().map(|visit| (visit.visitor, visit.returning)).collect();
     assert_eq!(visitors, [(7, false), (2, false), (7, true), (2, true)]);
@@ -190,7 +191,10 @@ fn conversions_count_once_a_visit_or_each_time() {
     assert_eq!(counted(&by_pattern, true), [0, 1, 2]);
     assert_eq!(counted(&[goal(0), goal(1)], false), [0, 1], "a goal without settings");
     let cart = of(Kind::Order, pageview(3, 1));
-    assert_eq!(counted(&[order(1, 0), order(1, 1), order(2, 2), cart, order(1, 60)], false), [0, 2]);
+    assert_eq!(
+        counted(&[order(1, 0), order(1, 1), order(2, 2), cart, order(1, 60)], false),
+        [0, 2]
+    );
 }
 
 #[test]
