@@ -1,12 +1,10 @@
 //! Repeated ids out, the rest in the order of the visit rules.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{DynComparator, RecordBatch, make_comparator};
+use arrow::compute::SortOptions;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::inputs::Inputs;
 use crate::columns::COLUMNS;
@@ -30,8 +28,9 @@ pub(super) fn in_order(raw: &RecordBatch, inputs: &Inputs) -> Result<Vec<u32>, A
         .collect();
     by_id.sort_unstable();
     let mut kept: Vec<(i32, i64, u32)> = Vec::with_capacity(by_id.len());
+    let mut choice = Copies { raw, inputs, columns: Vec::new() };
     for copies in by_id.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
-        if let Some(row) = earliest(raw, inputs, copies.iter().map(|copy| copy.2))? {
+        if let Some(row) = choice.earliest(copies.iter().map(|copy| copy.2))? {
             kept.push((inputs.site(row), inputs.ts(row), row));
         }
     }
@@ -45,47 +44,48 @@ pub(super) fn in_order(raw: &RecordBatch, inputs: &Inputs) -> Result<Vec<u32>, A
     Ok(kept.into_iter().map(|(_, _, row)| row).collect())
 }
 
-/// Of the copies of one hit the earliest received; of several received at once the least by bytes,
-/// so that the choice does not depend on the order of arrival.
-fn earliest(
-    raw: &RecordBatch,
-    inputs: &Inputs,
-    copies: impl Iterator<Item = u32>,
-) -> Result<Option<u32>, ArrowError> {
-    let mut best: Option<u32> = None;
-    for row in copies {
-        let Some(than) = best else {
-            best = Some(row);
-            continue;
-        };
-        let ordering = match inputs.received(row).cmp(&inputs.received(than)) {
-            Ordering::Equal => compare_bytes(raw, row, than)?,
-            other => other,
-        };
-        let merged = ordering == Ordering::Equal && inputs.is_merged(row);
-        if ordering == Ordering::Less || merged {
-            best = Some(row);
-        }
-    }
-    Ok(best)
+/// Settles which of a hit's copies stays.
+struct Copies<'a> {
+    raw: &'a RecordBatch,
+    inputs: &'a Inputs,
+    /// One comparison a column; made when copies first come that were received at once.
+    columns: Vec<DynComparator>,
 }
 
-fn compare_bytes(raw: &RecordBatch, left: u32, right: u32) -> Result<Ordering, ArrowError> {
-    let options = FormatOptions::new().with_null("\0");
-    let compared = |name: &str| !KEPT_BY_MERGE.contains(&name);
-    for column in COLUMNS.iter().filter(|column| !column.of_visit && compared(column.name)) {
-        let Some(array) = raw.column_by_name(column.name) else { continue };
-        // A time with a zone cannot be shown without a zone database; its number can be compared.
-        let ordering = if let Some(times) = array.as_primitive_opt::<TimestampMicrosecondType>() {
-            times.value(left as usize).cmp(&times.value(right as usize))
-        } else {
-            let format = ArrayFormatter::try_new(Arc::as_ref(array), &options)?;
-            let text = |row: u32| format.value(row as usize).to_string();
-            text(left).cmp(&text(right))
-        };
-        if ordering != Ordering::Equal {
-            return Ok(ordering);
+impl Copies<'_> {
+    /// The earliest received; of several received at once the least by its columns, so that the
+    /// choice does not depend on the order of arrival.
+    fn earliest(&mut self, copies: impl Iterator<Item = u32>) -> Result<Option<u32>, ArrowError> {
+        let mut best: Option<u32> = None;
+        for row in copies {
+            let Some(than) = best else {
+                best = Some(row);
+                continue;
+            };
+            let ordering = match self.inputs.received(row).cmp(&self.inputs.received(than)) {
+                Ordering::Equal => self.compare(row, than)?,
+                other => other,
+            };
+            // Of equal ones the one that has met its goals.
+            let merged = ordering == Ordering::Equal && self.inputs.is_merged(row);
+            if ordering == Ordering::Less || merged {
+                best = Some(row);
+            }
         }
+        Ok(best)
     }
-    Ok(Ordering::Equal)
+
+    fn compare(&mut self, left: u32, right: u32) -> Result<Ordering, ArrowError> {
+        if self.columns.is_empty() {
+            let compared = COLUMNS.iter().filter(|column| {
+                !column.of_visit && !KEPT_BY_MERGE.contains(&column.name)
+            });
+            let columns = compared.filter_map(|column| self.raw.column_by_name(column.name));
+            self.columns = columns
+                .map(|column| make_comparator(column, column, SortOptions::default()))
+                .collect::<Result<_, _>>()?;
+        }
+        let mut orderings = self.columns.iter().map(|of| of(left as usize, right as usize));
+        Ok(orderings.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal))
+    }
 }
