@@ -62,7 +62,7 @@ pub fn assemble(raw: &RecordBatch, goals: &Goals) -> Result<Assembled, ArrowErro
         groups.add(site, of_site, &hits, visits(site, &hits, reached.sets()));
     }
     drop(hits);
-    let timings = timings::Filled::read(raw, &inputs, &order)?;
+    let timings = timings::Timings::read(raw, &inputs, &order)?;
     drop(order);
     let rows = outputs::Rows::new(raw, groups, &reached, &timings);
     Ok(Assembled { derived: rows.derived(), rows: rows.fill()?, duplicates })

@@ -10,7 +10,7 @@ use super::inputs::Inputs;
 use crate::columns::COLUMNS;
 
 /// Columns in which copies of one hit may differ because one of them has been merged.
-const KEPT_BY_MERGE: [&str; 2] = ["goals", "is_derived"];
+const KEPT_BY_MERGE: [&str; 3] = ["goals", "is_derived", "timings_taken"];
 
 /// Numbers of the rows that are hits, by site and order; of rows with one site and id the
 /// earliest received.
@@ -77,9 +77,9 @@ impl Copies<'_> {
 
     fn compare(&mut self, left: u32, right: u32) -> Result<Ordering, ArrowError> {
         if self.columns.is_empty() {
-            let compared = COLUMNS.iter().filter(|column| {
-                !column.of_visit && !KEPT_BY_MERGE.contains(&column.name)
-            });
+            let compared = COLUMNS
+                .iter()
+                .filter(|column| !column.of_visit && !KEPT_BY_MERGE.contains(&column.name));
             let columns = compared.filter_map(|column| self.raw.column_by_name(column.name));
             self.columns = columns
                 .map(|column| make_comparator(column, column, SortOptions::default()))

@@ -15,7 +15,7 @@ use super::goals::{Sets, text};
 use super::groups::{Group, Groups, HIT, Placed};
 use super::index;
 use super::inputs::{column as column_of, dictionary, int, ints};
-use super::timings::{Filled, TIMINGS};
+use super::timings::Timings;
 use crate::columns::{COLUMNS, Column, schema_for_reading};
 use crate::goals::Reached;
 use crate::hit::{HitId, Id64, Kind};
@@ -66,7 +66,7 @@ pub(super) struct Rows<'a> {
     groups: Vec<Group>,
     patterns: Vec<Reached>,
     goals: &'a Sets,
-    timings: &'a Filled,
+    timings: &'a Timings,
 }
 
 impl<'a> Rows<'a> {
@@ -74,7 +74,7 @@ impl<'a> Rows<'a> {
         raw: &'a RecordBatch,
         mut groups: Groups,
         goals: &'a Sets,
-        timings: &'a Filled,
+        timings: &'a Timings,
     ) -> Self {
         groups.sort();
         let Groups { groups, rows, patterns } = groups;
@@ -100,9 +100,9 @@ impl<'a> Rows<'a> {
                 return take(&self.of_visit(column)?, &of_group, None);
             }
             let own = column_of(self.raw, column.name)?;
-            if let Some(timing) = TIMINGS.iter().position(|name| *name == column.name) {
+            if Timings::has(column.name) {
                 let taken = take(&own, &hits, None)?;
-                return Ok(self.timings.fill(timing, taken, self.hits()));
+                return Ok(self.timings.fill(column.name, taken, self.hits()));
             }
             let by = if OF_THE_HIT_ALONE.contains(&column.name) { &hits } else { &rows };
             take(&own, by, None)

@@ -261,11 +261,26 @@ fn goals_put_later_change_nothing_of_hits_that_are_merged() {
 fn a_later_request_of_a_page_view_fills_its_timings() {
     let page =
         Given { site: 1, page_view: Some("a"), path: "/", fingerprint: 1, ..Given::default() };
-    let later = Given { id: 2, minute: 1, kind: Kind::Event, on_load_ms: Some(50), ..page.clone() };
+    let later = |id, minute, ms| Given {
+        id,
+        minute,
+        kind: Kind::Event,
+        on_load_ms: Some(ms),
+        ..page.clone()
+    };
     let other = Given { id: 3, minute: 2, page_view: Some("b"), ..page.clone() };
-    let rows = whole(&[later, Given { id: 1, ..page }, other]);
-    let filled: &Int32Array = column(&rows, "on_load_ms");
-    assert_eq!(filled.iter().collect::<Vec<_>>(), [Some(50), Some(50), None]);
+    let says =
+        Given { id: 4, minute: 3, page_view: Some("c"), on_load_ms: Some(7), ..page.clone() };
+    let after = Given { page_view: Some("c"), ..later(5, 4, 90) };
+    let given = [later(2, 1, 50), Given { id: 1, ..page.clone() }, other, says, after];
+    let rows = whole(&given);
+    let shown =
+        |rows: &RecordBatch| column::<Int32Array>(rows, "on_load_ms").iter().collect::<Vec<_>>();
+    assert_eq!(shown(&rows), [Some(50), Some(50), None, Some(7), Some(90)]);
+    // One that comes late but happened before takes the place of the first.
+    let raw = concat_batches(&schema_for_reading(), [&rows, &batch(&[later(6, 0, 40)])]).unwrap();
+    let rows = assemble(&raw, &goals()).unwrap().rows;
+    assert_eq!(shown(&rows), [Some(40), Some(40), Some(50), None, Some(7), Some(90)]);
 }
 
 #[test]
