@@ -106,7 +106,8 @@ impl Append {
     fn enrich(&self, hit: Hit) -> Row {
         let device = self.enricher.device(hit.user_agent.as_deref(), hit.client_hints.as_deref());
         let source = self.enricher.source(&hit);
-        Row { hit, device, source }
+        let attributed = row::Attributed::of(&hit, |hit| self.enricher.source(hit));
+        Row { hit, device, source, attributed }
     }
 
     async fn reject(&self, record: &KinesisEventRecord, error: &DecodeError) -> anyhow::Result<()> {

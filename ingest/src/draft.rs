@@ -61,6 +61,8 @@ pub struct Draft {
     /// Digest that stands for an id where the client sends none and says the request is one of a
     /// kind (a cache buster, a place in a body of many).
     pub digest: Option<u128>,
+    /// Place in its request.
+    pub position: u32,
     /// When it happened, Unix milliseconds on the client's clock.
     pub ts: Option<i64>,
     /// When it was sent, on the same clock.

@@ -136,7 +136,9 @@ impl Ingest {
         let mut records = Vec::with_capacity(drafts.len());
         for (position, draft) in drafts.into_iter().enumerate() {
             let mut draft = match draft {
-                Ok(draft) => draft,
+                Ok(draft) => {
+                    Draft { position: u32::try_from(position).unwrap_or(u32::MAX), ..draft }
+                }
                 Err(reason) => {
                     outcome.drop(position, reason);
                     continue;

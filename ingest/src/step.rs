@@ -68,6 +68,7 @@ fn before_salt(draft: &mut Draft, request: &Request, site: &Site) -> Result<(), 
     draft.hit.v = RECORD_VERSION;
     draft.hit.site = site.settings.id;
     draft.hit.received = request.received_ms;
+    draft.hit.referrer_cuts = site.settings.new_visit_on_referrer;
     if !request.may_write(site.settings.id) {
         without_privileges(draft);
     }

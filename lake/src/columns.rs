@@ -57,7 +57,7 @@ pub struct Column {
     pub name: &'static str,
     /// The type.
     pub kind: Type,
-    /// Worked out by the merge from the visit; null in hot objects.
+    /// Worked out by the merge from the visit; null in hot objects, and read by no rule.
     pub of_visit: bool,
     /// What it means.
     pub doc: &'static str,
@@ -164,13 +164,18 @@ pub const COLUMNS: &[Column] = &[
         Type::Int,
         "actions of the visit: page views, downloads, outlinks, events, searches",
     ),
-    visit("visit_duration_s", Type::Int, "0 for one request, else last - first + 1, in seconds"),
+    visit(
+        "visit_duration_s",
+        Type::Int,
+        "0 for one request, else last - first + 1, in seconds; and what a conversion adds",
+    ),
     visit("is_bounce", Type::Bool, "the visit has at most one action"),
     visit("visitor_type", Type::Text, "new or returning"),
     visit(
         "time_on_page_s",
         Type::Int,
-        "seconds until the visit's next action, at most 1800; null after the last",
+        "seconds spent on the page or search: what passed before each page, search, download, \
+         outlink or content that follows, until the next page; null where nothing does",
     ),
     raw("engaged_ms", Type::Long, "time that the page was looked at"),
     raw("scroll_percent", Type::Int, "how far the page was scrolled"),
@@ -210,6 +215,47 @@ pub const COLUMNS: &[Column] = &[
     raw("dom_completion_ms", Type::Int, "until the document is complete"),
     raw("on_load_ms", Type::Int, "the load handlers"),
     visit("visit_start", Type::Time, "time of the visit's first hit"),
+    raw(
+        "position",
+        Type::Int,
+        "place in its request of a hit to which the client gave no id; raw input of the visit rules",
+    ),
+    raw(
+        "referrer_cuts",
+        Type::Bool,
+        "another website as referrer begins a new visit; raw input of the visit rules",
+    ),
+    raw(
+        "attributed_channel",
+        Type::Text,
+        "channel to which the client attributes its conversions; null where it says nothing",
+    ),
+    raw("attributed_source", Type::Text, "source to which the client attributes its conversions"),
+    raw("attributed_keyword", Type::Text, "keyword to which the client attributes its conversions"),
+    raw(
+        "attributed_campaign",
+        Type::Text,
+        "campaign to which the client attributes its conversions",
+    ),
+    raw(
+        "goals",
+        Type::Text,
+        "goals that the hit reached by the settings in force when it was first merged: \
+         ID=REVENUE, + after the id where each time counts; null in hot objects",
+    ),
+    raw(
+        "is_derived",
+        Type::Bool,
+        "a conversion by pattern that the merge added: no hit; null in hot objects",
+    ),
+    raw(
+        "timings_taken",
+        Type::Int,
+        "which timings of a page view the merge took from a later request of it: 1 network_ms, \
+         2 server_ms, 4 transfer_ms, 8 dom_processing_ms, 16 dom_completion_ms, 32 on_load_ms; \
+         null in hot objects",
+    ),
+    visit("is_conversion", Type::Bool, "the row counts as a conversion: goal reached or order"),
 ];
 
 /// The schema that is written.

@@ -242,6 +242,9 @@ pub struct Hit {
     pub received: i64,
     /// The date of `ts` in the site's time zone: the partition.
     pub dt: jiff::civil::Date,
+    /// Place in its request, where the client gave no id: hits of one moment then go by arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
     /// What it is.
     pub kind: Kind,
     /// Keyed hash of address and browser: recognises a visitor without an id.
@@ -258,6 +261,9 @@ pub struct Hit {
     /// The client asks for a new visit.
     #[serde(default, skip_serializing_if = "is_false")]
     pub new_visit: bool,
+    /// The site's setting `new_visit_on_referrer` when the hit was received.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub referrer_cuts: bool,
     /// An authenticated client says that this is no bot (Matomo's `bots=1`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_a_bot: bool,

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod clock;
 pub mod columns;
 pub mod environment;
+pub mod goals;
 pub mod hit;
 pub mod layout;
 pub mod limits;

@@ -42,6 +42,8 @@ pub const MAX_CDT_AUTHENTICATED_AGE_MS: i64 = 20 * 365 * 24 * 3_600_000;
 pub const VISIT_GAP_MS: i64 = 30 * 60_000;
 /// A visit ends after this many actions (matomo.md 3.3).
 pub const MAX_VISIT_ACTIONS: u32 = 10_000;
+/// Seconds that a conversion adds to its visit's duration at most (matomo.md 3.5).
+pub const MAX_CONVERSION_EXTRA_S: i32 = 60;
 /// Records in one PutRecords call.
 pub const MAX_PUT_RECORDS: usize = 500;
 /// Bytes in one PutRecords call; under Kinesis's limit of 5 MiB (10 MiB since 2025).

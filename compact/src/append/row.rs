@@ -21,6 +21,44 @@ pub struct Row {
     pub device: Arc<Device>,
     /// What its referrer and campaign say.
     pub source: Source,
+    /// To what the client attributes its conversions.
+    pub attributed: Attributed,
+}
+
+/// To what the client attributes its conversions (matomo.md 3.4): a campaign that it names, else
+/// a referrer that is another site.
+#[derive(Debug, Default)]
+pub struct Attributed {
+    campaign: Option<String>,
+    channel: Option<&'static str>,
+    source: Option<String>,
+    keyword: Option<String>,
+}
+
+impl Attributed {
+    /// Reads it from the hit; `source` says what a referrer is.
+    pub fn of(hit: &Hit, source: impl FnOnce(&Hit) -> Source) -> Self {
+        let Some(attribution) = &hit.attribution else { return Self::default() };
+        if attribution.campaign.is_some() {
+            return Self {
+                campaign: attribution.campaign.clone(),
+                channel: Some("campaign"),
+                source: None,
+                keyword: attribution.keyword.clone(),
+            };
+        }
+        let Some(referrer) = &attribution.referrer else { return Self::default() };
+        let found = source(&Hit { referrer: Some(referrer.clone()), ..Hit::default() });
+        if matches!(found.channel, "direct" | "internal") {
+            return Self::default();
+        }
+        Self {
+            campaign: None,
+            channel: Some(found.channel),
+            source: found.source,
+            keyword: found.keyword,
+        }
+    }
 }
 
 /// How a column's value is read from a row.
@@ -34,6 +72,7 @@ enum Cell {
     /// Unix milliseconds; stored as microseconds.
     Time(fn(&Row) -> i64),
     Dimension(u8),
+    Null,
 }
 
 /// The rows as a batch of the table's columns; those of the visit are null.
@@ -51,6 +90,7 @@ fn array(column: &Column, rows: &[Row]) -> ArrayRef {
         return new_null_array(&column.kind.arrow(), rows.len());
     };
     match cell {
+        Cell::Null => new_null_array(&column.kind.arrow(), rows.len()),
         Cell::Text(get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
         Cell::Show(get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
         Cell::Int(get) => Arc::new(rows.iter().map(get).collect::<Int32Array>()),
@@ -129,12 +169,14 @@ fn of_number(name: &str) -> Option<Cell> {
         "event_value" => Cell::Double(|row| row.hit.event_value),
         "revenue" => Cell::Double(|row| row.hit.revenue),
         "search_results" => Cell::Int(|row| row.hit.search_results),
+        "position" => Cell::Int(|row| row.hit.position.and_then(|at| i32::try_from(at).ok())),
         "goal_id" => Cell::Int(|row| row.hit.goal_id),
         "engaged_ms" => Cell::Long(|row| row.hit.engaged_ms),
         "scroll_percent" => Cell::Int(|row| row.hit.scroll_percent),
         "status" => Cell::Int(|row| row.hit.status),
         "client_id_forced" => Cell::Bool(|row| row.hit.client_id_forced),
         "new_visit" => Cell::Bool(|row| row.hit.new_visit),
+        "referrer_cuts" => Cell::Bool(|row| row.hit.referrer_cuts),
         "network_ms" => Cell::Int(|row| row.hit.timings.network_ms),
         "server_ms" => Cell::Int(|row| row.hit.timings.server_ms),
         "transfer_ms" => Cell::Int(|row| row.hit.timings.transfer_ms),
@@ -161,6 +203,12 @@ fn of_enrichment(name: &str) -> Option<Cell> {
         "hit_keyword" => Cell::Text(|row| row.source.keyword.as_deref()),
         "hit_referrer_host" => Cell::Text(|row| row.source.referrer_host.as_deref()),
         "hit_referrer_path" => Cell::Text(|row| row.source.referrer_path.as_deref()),
+        "attributed_channel" => Cell::Text(|row| row.attributed.channel),
+        "attributed_source" => Cell::Text(|row| row.attributed.source.as_deref()),
+        "attributed_keyword" => Cell::Text(|row| row.attributed.keyword.as_deref()),
+        "attributed_campaign" => Cell::Text(|row| row.attributed.campaign.as_deref()),
+        // What the merge writes and reads again.
+        "goals" | "is_derived" | "timings_taken" => Cell::Null,
         _ => return None,
     })
 }

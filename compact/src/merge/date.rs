@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::assemble::assemble;
 use lake::columns::schema_for_reading;
+use lake::goals::Goals;
 use lake::layout::{self, Holds};
 use lake::limits::HOT_KEPT_MS;
 use lake::parquet_file;
@@ -78,8 +79,9 @@ impl Merge {
             }
             let expected = table.expected();
             let holds = self.new_holds(&table.holds, &hot, &waiting);
+            let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
             let fresh = self.read_hot(waiting).await?;
-            let built = build(table, fresh, holds, self.scratch_file(dt)).await?;
+            let built = build(table, fresh, holds, goals, self.scratch_file(dt)).await?;
             let put = self.store.put_file(&path, &built.file, expected).await;
             remove_scratch(&built.file).await;
             match put {
@@ -165,12 +167,13 @@ async fn build(
     table: Table,
     fresh: Vec<RecordBatch>,
     holds: Holds,
+    goals: Goals,
     file: PathBuf,
 ) -> anyhow::Result<Built> {
     tokio::task::spawn_blocking(move || {
         let raw = concat_batches(&schema_for_reading(), table.batches.iter().chain(&fresh))?;
         drop((table, fresh));
-        let assembled = assemble(&raw)?;
+        let assembled = assemble(&raw, &goals)?;
         drop(raw);
         let to = std::io::BufWriter::new(
             std::fs::File::create(&file).with_context(|| format!("creating {}", file.display()))?,

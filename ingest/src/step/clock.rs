@@ -64,6 +64,8 @@ pub(super) fn identify(draft: &mut Draft, random: &dyn Random) {
         let seed = draft.hit.fingerprint.0;
         uuid(xxhash_rust::xxh3::xxh3_128_with_seed(&site_digest.to_be_bytes(), seed))
     });
+    // Without an id of its own a hit has no order among those of its moment but that of arrival.
+    draft.hit.position = draft.id.is_none().then_some(draft.position);
     draft.hit.id = draft.id.or(of_digest).unwrap_or_else(|| uuid(random.next_u128()));
 }
 

@@ -89,6 +89,8 @@ struct Columns<'a> {
     duration: &'a ArrayRef,
     bounce: BooleanArray,
     first: BooleanArray,
+    derived: BooleanArray,
+    converts: BooleanArray,
     by: Option<&'a ArrayRef>,
 }
 
@@ -113,6 +115,8 @@ impl<'a> Columns<'a> {
             duration: of("visit_duration_s")?,
             bounce: of("is_bounce")?.as_boolean().clone(),
             first: of("is_entry")?.as_boolean().clone(),
+            derived: of("is_derived")?.as_boolean().clone(),
+            converts: of("is_conversion")?.as_boolean().clone(),
             by: question.by.map(|(_, column)| of(column)).transpose()?,
         })
     }
@@ -182,6 +186,12 @@ fn count(
         return;
     }
     let at_hit: Key = (filter.bucket(dt, ts), value.clone());
+    if columns.converts.is_valid(row) && columns.converts.value(row) {
+        counted.add("conversions", at_hit.clone(), 1.0);
+    }
+    if columns.derived.is_valid(row) && columns.derived.value(row) {
+        return;
+    }
     counted.add("hits", at_hit.clone(), 1.0);
     let unique = match kind {
         "pageview" => Some(("pageviews", "unique_pageviews")),
@@ -196,7 +206,6 @@ fn count(
         }
         (None, "event") => counted.add("events", at_hit.clone(), 1.0),
         (None, "search") => counted.add("searches", at_hit.clone(), 1.0),
-        (None, "goal") => counted.add("conversions", at_hit.clone(), 1.0),
         _ => {}
     }
     if let Some(visitor) = text(columns.visitor, row).and_then(Id64::parse) {

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::assemble::assemble;
 use lake::columns::schema_for_reading;
+use lake::goals::Goals;
 use lake::layout::{self, Holds};
 use lake::parquet_file;
 use lake::store::StoreRef;
@@ -41,9 +42,10 @@ pub(super) async fn date(store: &StoreRef, dt: Date) -> anyhow::Result<Rows> {
     let hot: Vec<_> = reads.buffered(CONCURRENT_READS).try_collect().await?;
     let fresh: Vec<RecordBatch> =
         hot.into_iter().flatten().flat_map(|(batches, _)| batches).collect();
+    let goals = Goals::in_force(store).await.context("reading the goals")?;
     let rows = tokio::task::spawn_blocking(move || {
         let raw = concat_batches(&schema_for_reading(), table.iter().chain(&fresh))?;
-        anyhow::Ok(assemble(&raw)?.rows)
+        anyhow::Ok(assemble(&raw, &goals)?.rows)
     });
     Ok(Rows { batches: vec![rows.await??], waiting: true })
 }

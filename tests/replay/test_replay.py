@@ -1,0 +1,35 @@
+"""Matomo's recordings, replayed: visits, actions and conversions agree, but for the differences that docs/MATOMO.md explains."""
+
+import pathlib
+import tomllib
+
+import pytest
+import replay
+
+HERE = pathlib.Path(__file__).parent
+LEAST_SHARE = 0.99
+FILES = sorted(replay.SHARED.glob("*.json")) if replay.SHARED.is_dir() else []
+
+
+@pytest.fixture(scope="module")
+def agreements(tmp_path_factory):
+    if not FILES:
+        pytest.skip("needs ../shared/data/matomo-replay, which is not here")
+    return {path.stem: replay.agreement_of(path, tmp_path_factory.mktemp(path.stem) / "data") for path in FILES}
+
+
+def test_values_agree(agreements):
+    good = sum(good for agreement in agreements.values() for good, _ in agreement.fields.values())
+    compared = sum(compared for agreement in agreements.values() for _, compared in agreement.fields.values())
+    assert good / compared >= LEAST_SHARE, f"{good} of {compared} values agree"
+
+
+def test_every_difference_is_explained(agreements):
+    explained = tomllib.loads((HERE / "explained.toml").read_text())
+    strange = []
+    for name, agreement in agreements.items():
+        reasons = {(one["kind"], number, field) for one in explained.get(name, [])
+                   for number in one["numbers"] for field in one["fields"]}
+        strange += [(name, kind, number, field, expected, found) for kind, number, field, expected, found in agreement.differences
+                    if (kind, number or 0, field) not in reasons]
+    assert not strange, "\n".join(map(str, strange))
