@@ -1,7 +1,8 @@
-//! One hit through the handler onto a stream in memory, `HITS` times.
+//! One hit (`hit` or `matomo`) through the handler onto a stream in memory, so many times.
 //!
-//! Counts nothing itself: run it under callgrind with two numbers of hits and divide the
-//! difference of instructions (docs/HIT.md says how).
+//! Counts nothing itself. `cargo bench -p ingest --bench hit --no-run` prints the program; run
+//! `valgrind --tool=callgrind PROGRAM matomo 1100` and the same with 100, and divide the
+//! difference of instructions by 1,000.
 #![expect(clippy::unwrap_used, reason = "a bench ends when anything is wrong")]
 #![expect(clippy::expect_used, reason = "a bench ends when anything is wrong")]
 

@@ -1,6 +1,6 @@
 //! A site: its settings, and what every hit needs of them, parsed once.
 //!
-//! [`settings`] holds names, values and defaults (CONTRACTS, "Site settings"), `read` and `check`
+//! `settings` holds names, values and defaults (CONTRACTS, "Site settings"), `read` and `check`
 //! refuse what is wrong with the key, the value and what is allowed, [`Site`] is the parsed form,
 //! and [`SiteCache`] keeps sites in a process. Applies no setting to any hit.
 

@@ -43,10 +43,10 @@ impl SiteSettings {
 
     fn check_lists(&self) -> Checked {
         each("hosts", &self.hosts, |host| if is_host(host) { Ok(()) } else { Err(String::new()) })?;
-        each("allowed_origins", &self.allowed_origins, |origin| is_origin(origin))?;
-        each("excluded_parameters", &self.excluded_parameters, |name| is_parameter(name))?;
-        each("site_search.keyword", &self.site_search.keyword, |name| is_parameter(name))?;
-        each("site_search.category", &self.site_search.category, |name| is_parameter(name))?;
+        each("allowed_origins", &self.allowed_origins, is_origin)?;
+        each("excluded_parameters", &self.excluded_parameters, is_parameter)?;
+        each("site_search.keyword", &self.site_search.keyword, is_parameter)?;
+        each("site_search.category", &self.site_search.category, is_parameter)?;
         each("excluded_ips", &self.excluded_ips, |text| {
             network(text).map(|_| ()).ok_or_else(String::new)
         })?;
