@@ -179,20 +179,24 @@ pub struct Campaign {
     pub content: Option<String>,
 }
 
-/// What the client holds to be the source of its conversions (Matomo's `_rcn`, `_rck`, `_ref`;
-/// matomo.md 3.4). It plays no part in the source of the visit.
+/// What the client says a conversion is owed to (Matomo's `_rcn`, `_rck`, `_ref`, `_refts`;
+/// matomo.md 3.4). Counts for conversions only, those that a page view reaches by a pattern
+/// included.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attribution {
-    /// Name of the campaign, lower-cased.
+    /// Campaign, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
-    /// Keyword of the campaign, lower-cased.
+    /// Keyword of the campaign, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyword: Option<String>,
-    /// The referrer, cut.
+    /// URL of the referrer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub referrer: Option<String>,
+    /// When the client came from there, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<i64>,
 }
 
 /// How long the parts of a page took, in milliseconds.
@@ -334,9 +338,6 @@ pub struct Hit {
     /// The campaign that the page's URL or the request names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<Campaign>,
-    /// What the client holds to be the source of its conversions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attribution: Option<Attribution>,
     /// Name of the advertiser's click parameter (`gclid`, ...), where the URL had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_id: Option<String>,
@@ -376,6 +377,9 @@ pub struct Hit {
     /// HTTP status of the page, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<i32>,
+    /// What the client says a conversion is owed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use lake::hit::{Attribution, Hit, Kind, Timings};
+use lake::hit::{Hit, Kind, Timings};
 use lake::limits::{
     MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_ID_BYTES, MAX_ITEMS_BYTES,
-    MAX_REFERRER_BYTES, MAX_TEXT_BYTES,
+    MAX_TEXT_BYTES,
 };
 use serde_json::Value;
 
@@ -178,7 +178,6 @@ fn hit(p: &Parameters<'_>) -> Option<Hit> {
         hit.dimensions.extend(value.map(|value| (number, value)));
     }
     hit.timings = timings(p)?;
-    hit.attribution = attribution(p);
     Some(hit)
 }
 
@@ -226,17 +225,6 @@ fn action(p: &Parameters<'_>) -> Option<(Kind, Hit)> {
         return Some((Kind::Search, hit));
     }
     Some((Kind::Pageview, hit))
-}
-
-/// What the client holds to be the source of its conversions.
-fn attribution(p: &Parameters<'_>) -> Option<Attribution> {
-    let lower = |name| p.cut(name, MAX_TEXT_BYTES).map(|text| text.to_lowercase());
-    let found = Attribution {
-        campaign: lower("_rcn"),
-        keyword: lower("_rck"),
-        referrer: p.cut("_ref", MAX_REFERRER_BYTES),
-    };
-    (found != Attribution::default()).then_some(found)
 }
 
 fn timings(p: &Parameters<'_>) -> Option<Timings> {
