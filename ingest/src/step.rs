@@ -3,6 +3,7 @@
 mod clock;
 mod exclusions;
 mod place;
+mod title;
 mod url;
 mod visitor;
 
@@ -71,6 +72,7 @@ impl Steps<'_> {
         exclusions::do_not_track(request, site)?;
         clock::date(&mut draft, request, site)?;
         url::clean(&mut draft, site)?;
+        title::tidy(&mut draft, site);
         Ok(draft)
     }
 }
