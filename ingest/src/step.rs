@@ -6,6 +6,7 @@ mod exclusions;
 mod kind;
 mod place;
 mod query;
+mod title;
 mod url;
 mod visitor;
 
@@ -77,7 +78,9 @@ fn before_salt(draft: &mut Draft, request: &Request, site: &Site) -> Result<(), 
     exclusions::excluded(draft, request, site)?;
     exclusions::do_not_track(request, site)?;
     clock::date(draft, request, site)?;
-    url::clean(draft, site)
+    url::clean(draft, site)?;
+    title::tidy(draft, site);
+    Ok(())
 }
 
 /// What only a write token allows is not taken without one.

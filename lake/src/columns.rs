@@ -248,13 +248,6 @@ pub const COLUMNS: &[Column] = &[
         Type::Bool,
         "a conversion by pattern that the merge added: no hit; null in hot objects",
     ),
-    raw(
-        "timings_taken",
-        Type::Int,
-        "which timings of a page view the merge took from a later request of it: 1 network_ms, \
-         2 server_ms, 4 transfer_ms, 8 dom_processing_ms, 16 dom_completion_ms, 32 on_load_ms; \
-         null in hot objects",
-    ),
     visit("is_conversion", Type::Bool, "the row counts as a conversion: goal reached or order"),
 ];
 

@@ -20,7 +20,7 @@ def url(row):
 
 def source(row, prefix=""):
     """Type, name and keyword of a row's referrer as Matomo has them."""
-    channel, campaign = row[prefix + "channel"], row.get(prefix + "campaign")
+    channel, campaign = row[prefix + "channel"], row[prefix + "campaign"]
     if campaign is not None:
         return "campaign", campaign, row[prefix + "keyword"]
     if channel in (None, "direct", "internal"):
@@ -34,7 +34,7 @@ def visits(rows):
     made = []
     for _, found in itertools.groupby(of_visits, key=lambda row: (row["site"], row["dt"], row["visit_id"])):
         everything = list(found)
-        hits = [row for row in everything if not row.get("is_derived")]
+        hits = [row for row in everything if not row["is_derived"]]
         pages = [row for row in hits if row["kind"] in ("pageview", "search")]
         moving = [row for row in hits if row["kind"] != "ping"]
         first = hits[0]
@@ -53,7 +53,7 @@ def visits(rows):
             "entry_path": first["entry_path"], "exit_path": first["exit_path"],
             "exit_title": title(pages[-1]) if pages else None,
             "user_id": next((row["user_id"] for row in reversed(hits) if row["user_id"] is not None), None),
-            "goal_converted": int(any(row.get("is_conversion") for row in everything)),
+            "goal_converted": int(any(row["is_conversion"] for row in everything)),
             "rows": hits,
             **{f"custom_dimension_{number}": next((row[f"dimension{number}"] for row in reversed(hits) if row[f"dimension{number}"] is not None), None)
                for number in range(1, 21)},
@@ -99,11 +99,14 @@ def actions(visit):
 
 
 def conversions(rows):
+    """Goals and orders; and of each visit the last state of its cart, which Matomo keeps beside them (goal -1)."""
+    carts = {(row["site"], row["visit_id"]): row["hit_id"] for row in rows if row["kind"] == "order" and row["order_id"] is None}
     made = []
     for row in rows:
-        if not row.get("is_conversion"):
+        if not row["is_conversion"] and row["hit_id"] not in carts.values():
             continue
-        kind, name, keyword = source(row, "conversion_") if row.get("conversion_channel") else source(row)
+        said = row["attributed_channel"] and (row["campaign"] is None or row["attributed_campaign"] is not None)
+        kind, name, keyword = source(row, "attributed_") if said else source(row)
         made.append({
             "idsite": row["site"], "visit_id": row["visit_id"], "server_time": time(row),
             "idgoal": row["goal_id"] if row["kind"] == "goal" else (0 if row["order_id"] else -1), "idorder": row["order_id"],

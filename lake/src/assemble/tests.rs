@@ -274,11 +274,13 @@ fn a_later_request_of_a_page_view_fills_its_timings() {
     let rows = whole(&given);
     let shown =
         |rows: &RecordBatch| column::<Int32Array>(rows, "on_load_ms").iter().collect::<Vec<_>>();
-    assert_eq!(shown(&rows), [Some(50), Some(50), None, Some(7), Some(90)]);
-    // One that comes late but happened before takes the place of the first.
-    let raw = concat_batches(&schema_for_reading(), [&rows, &batch(&[later(6, 0, 40)])]).unwrap();
+    assert_eq!(shown(&rows), [Some(50), Some(50), None, Some(90), Some(90)]);
+    // One that comes late but happened before changes nothing; one that happened after does.
+    let raw =
+        concat_batches(&schema_for_reading(), [&rows, &batch(&[later(6, 0, 40), later(7, 9, 8)])])
+            .unwrap();
     let rows = assemble(&raw, &goals()).unwrap().rows;
-    assert_eq!(shown(&rows), [Some(40), Some(40), Some(50), None, Some(7), Some(90)]);
+    assert_eq!(shown(&rows), [Some(8), Some(40), Some(50), None, Some(90), Some(90), Some(8)]);
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! Page timings that a later request of the same page view brings (matomo.md 1.2: `pf_*`).
 //!
-//! A page view keeps the timings that it says itself and takes each of the others from the first
-//! later request of its page view that says it. Which it took stands in `timings_taken`, so that
-//! the next merge begins with its own again and the order of arrival plays no part.
+//! A page view takes each timing from the last request of its page view that says it: Matomo
+//! writes what comes later over what it had. As the request stays in the table, the next merge
+//! takes the same again, and the order of arrival plays no part.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 
 use super::inputs::{Inputs, int, ints, text_column};
 use crate::hit::Kind;
 
-/// The columns of timings, in the order of the bits of `timings_taken`.
+/// The columns of timings.
 const TIMINGS: [&str; 6] = [
     "network_ms",
     "server_ms",
@@ -22,13 +23,11 @@ const TIMINGS: [&str; 6] = [
     "dom_completion_ms",
     "on_load_ms",
 ];
-const TAKEN: &str = "timings_taken";
 
 type Values = [Option<i32>; TIMINGS.len()];
 
-/// The timings of page views that take, or took, some from later requests, by row of the input;
-/// and which they take.
-pub(super) struct Timings(HashMap<u32, (Values, i32)>);
+/// The timings of page views that take some from later requests, by row of the input.
+pub(super) struct Timings(HashMap<u32, Values>);
 
 impl Timings {
     pub(super) fn read(
@@ -41,7 +40,7 @@ impl Timings {
         if columns.iter().all(|column| column.null_count() == column.len()) {
             return Ok(Self(HashMap::new()));
         }
-        let (taken, page_views) = (ints(raw, TAKEN)?, text_column(raw, "page_view")?);
+        let page_views = text_column(raw, "page_view")?;
         // The page view's id is only as good as the client: the fingerprint keeps two apart.
         let key = |row: u32| {
             let at = row as usize;
@@ -50,11 +49,7 @@ impl Timings {
             Some((inputs.site(row), inputs.fingerprint(row)?, id))
         };
         let own = |row: u32| -> Values {
-            let taken = int(&taken, row as usize).unwrap_or_default();
-            std::array::from_fn(|index| {
-                let column = columns.get(index).filter(|_| taken & (1 << index) == 0)?;
-                int(column, row as usize)
-            })
+            std::array::from_fn(|timing| int(columns.get(timing)?, row as usize))
         };
         let mut later: HashMap<_, Values> = HashMap::new();
         for &row in order.iter().filter(|&&row| inputs.kind(row) != Kind::Pageview) {
@@ -63,18 +58,13 @@ impl Timings {
                 && let Some(key) = key(row)
             {
                 let known = later.entry(key).or_default();
-                *known = filled(*known, values);
+                *known = with(*known, values);
             }
         }
         let mut found = HashMap::new();
         for &row in order.iter().filter(|&&row| inputs.kind(row) == Kind::Pageview) {
-            let more = key(row).and_then(|key| later.get(&key));
-            if more.is_some() || taken.is_valid(row as usize) {
-                let own = own(row);
-                let values = filled(own, more.copied().unwrap_or_default());
-                let took = (0..TIMINGS.len())
-                    .filter(|&at| of(&own, at).is_none() && of(&values, at).is_some());
-                found.insert(row, (values, took.map(|at| 1 << at).sum()));
+            if let Some(more) = key(row).and_then(|key| later.get(&key)) {
+                found.insert(row, with(own(row), *more));
             }
         }
         Ok(Self(found))
@@ -82,7 +72,7 @@ impl Timings {
 
     /// Whether the column is one of timings.
     pub(super) fn has(name: &str) -> bool {
-        name == TAKEN || TIMINGS.contains(&name)
+        TIMINGS.contains(&name)
     }
 
     /// The column of timings `own`, taken for the rows `rows` of the input, with what page views
@@ -93,17 +83,13 @@ impl Timings {
         own: ArrayRef,
         rows: impl Iterator<Item = Option<u32>>,
     ) -> ArrayRef {
-        if self.0.is_empty() {
+        let Some(timing) = TIMINGS.iter().position(|timing| *timing == name) else { return own };
+        let (Some(column), false) = (own.as_primitive_opt::<Int32Type>(), self.0.is_empty()) else {
             return own;
-        }
-        let timing = TIMINGS.iter().position(|timing| *timing == name);
-        let column = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int32Type>(&own);
-        let value = |(at, row): (usize, Option<u32>)| match row.and_then(|row| self.0.get(&row)) {
-            Some((values, taken)) => match timing {
-                Some(timing) => of(values, timing),
-                None => (*taken != 0).then_some(*taken),
-            },
-            None => int(column, at),
+        };
+        let value = |(at, row): (usize, Option<u32>)| {
+            let taken = row.and_then(|row| self.0.get(&row));
+            taken.map_or_else(|| int(column, at), |values| of(values, timing))
         };
         Arc::new(rows.enumerate().map(value).collect::<Int32Array>())
     }
@@ -113,6 +99,6 @@ fn of(values: &Values, timing: usize) -> Option<i32> {
     values.get(timing).copied().flatten()
 }
 
-fn filled(own: Values, more: Values) -> Values {
-    std::array::from_fn(|timing| of(&own, timing).or_else(|| of(&more, timing)))
+fn with(before: Values, later: Values) -> Values {
+    std::array::from_fn(|timing| of(&later, timing).or_else(|| of(&before, timing)))
 }
