@@ -249,6 +249,13 @@ pub const COLUMNS: &[Column] = &[
         "a conversion by pattern that the merge added: no hit; null in hot objects",
     ),
     visit("is_conversion", Type::Bool, "the row counts as a conversion: goal reached or order"),
+    raw("local_time_s", Type::Int, "time of day on the visitor's clock, seconds since midnight"),
+    raw(
+        "not_a_bot",
+        Type::Bool,
+        "an authenticated client said so: lists of bots do not mark the hit, now or later",
+    ),
+    raw("extra", Type::Text, "what Matomo's clients send without a column of its own, as JSON"),
 ];
 
 /// The schema that is written.

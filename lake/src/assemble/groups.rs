@@ -89,7 +89,7 @@ impl Groups {
     fn alone(&mut self, site: i32, hit: &VisitHit) -> u32 {
         self.groups.push(Group {
             site,
-            visitor: hit.client_id.unwrap_or(hit.fingerprint),
+            visitor: 0,
             start_us: hit.ts_us,
             visit_id: 0,
             visit: None,

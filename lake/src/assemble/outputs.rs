@@ -225,7 +225,10 @@ impl<'a> Rows<'a> {
             Arc::new(visits().map(|visit| visit.map(value)).collect::<Int32Array>())
         };
         Ok(match column.name {
-            "visitor_id" => ids(self.groups.iter().map(|group| Some(group.visitor))),
+            // Null for a ping that extends no visit: who only pings is no visitor.
+            "visitor_id" => {
+                ids(self.groups.iter().map(|group| group.visit.as_ref().map(|_| group.visitor)))
+            }
             "visit_id" => ids(visits().map(|visit| visit.map(|visit| visit.id))),
             "visit_start" => Arc::new(
                 visits()
