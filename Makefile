@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-VENV := .venv
 BINS := ingest append merge query
 
 help: ## List the commands
@@ -16,11 +15,14 @@ release: ## Build the release program and the Lambda binaries for this machine
 	$(CARGO) build --release --locked
 
 lambdas: release ## Put the Lambda binaries under target/lambda/NAME/bootstrap
-	@for bin in $(BINS); do mkdir -p target/lambda/$$bin && cp target/release/$$bin target/lambda/$$bin/bootstrap; done
+	@for bin in $(BINS); do mkdir -p target/lambda/$$bin && cp target/release/$$bin target/lambda/$$bin/bootstrap || exit; done
 	@ls -l $(foreach bin,$(BINS),target/lambda/$(bin)/bootstrap) | awk '{print $$5, $$9}'
 
 test: ## Install what the tests need and run all of them
 	./tests/run
+
+soak: ## The tests, with the long proofs 20 times as long (HITLAKE_SOAK=N for N times)
+	HITLAKE_SOAK=$${HITLAKE_SOAK:-20} ./tests/run
 
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
@@ -34,4 +36,4 @@ tracker: ## Build tracker/dist/tracker.js
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test check tracker fmt
+.PHONY: help run release lambdas test soak check tracker fmt

@@ -37,11 +37,10 @@ type Waiting = (usize, Record);
 #[async_trait::async_trait]
 impl HitStream for KinesisStream {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Position>, StreamError> {
-        if let Some(record) = records.iter().find(|record| record.data.len() > MAX_RECORD_BYTES) {
-            return Err(StreamError::TooLarge {
-                bytes: record.data.len(),
-                limit: MAX_RECORD_BYTES,
-            });
+        // Kinesis counts the key, too.
+        let bytes_of = |record: &Record| record.data.len() + record.partition_key.len();
+        if let Some(bytes) = records.iter().map(bytes_of).find(|bytes| *bytes > MAX_RECORD_BYTES) {
+            return Err(StreamError::TooLarge { bytes, limit: MAX_RECORD_BYTES });
         }
         let total = records.len();
         let mut positions: Vec<Option<Position>> = vec![None; total];

@@ -5,7 +5,6 @@ Prints wrk's figures and checks that every acknowledged hit is there once. Needs
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -13,8 +12,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "system"))
-from conftest import Serve  # noqa: E402
+sys.path.insert(0, str(HERE.parent))
+from harness import Serve  # noqa: E402
 
 
 def main():
@@ -46,5 +45,4 @@ def load(url, args):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HITLAKE_PROGRAM", str(HERE.parents[1] / "target" / "release" / "hitlake"))
     main()

@@ -5,17 +5,12 @@ Builds it with `hitlake serve`, and keeps what the API answers.
 
 import datetime
 import json
-import pathlib
-import sys
 import typing
 import uuid
 
+import history
 import pyarrow.parquet
-
-for folder in ("system", "soak"):
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
-import history  # noqa: E402
-from conftest import Serve  # noqa: E402
+from harness import Serve
 
 HITS = 3_000
 SEED = 23

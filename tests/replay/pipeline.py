@@ -1,32 +1,23 @@
 """Sends a recording to a running `hitlake serve`, merges, and reads the table."""
 
 import json
-import os
-import pathlib
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import duckdb
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from harness import PROGRAM
 
 # No header but the recorded ones: a user agent of our own would be a bot's.
 OPENER = urllib.request.build_opener()
 OPENER.addheaders = []
 
 
-def program():
-    given = os.environ.get("HITLAKE_PROGRAM")
-    built = [ROOT / "target" / profile / "hitlake" for profile in ("release", "debug")]
-    return given or max((path for path in built if path.exists()), key=lambda path: path.stat().st_mtime)
-
-
 def replayed(recording, folder):
     """Rows of the table after the recording's requests, and the statuses of the answers."""
-    run = lambda *args, **more: subprocess.run([program(), "--data", folder, *args], check=True, capture_output=True, text=True, **more)
-    serve = subprocess.Popen([program(), "--data", folder, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+    run = lambda *args, **more: subprocess.run([PROGRAM, "--data", folder, *args], check=True, capture_output=True, text=True, **more)
+    serve = subprocess.Popen([PROGRAM, "--data", folder, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
     try:
         url = serve.stdout.readline().strip().removeprefix("hitlake: ")
         for site in recording.sites:

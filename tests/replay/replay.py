@@ -9,11 +9,13 @@ import pathlib
 import sys
 import tempfile
 
-import compare
-import pipeline
-import recording
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import compare  # noqa: E402
+import harness  # noqa: E402
+import pipeline  # noqa: E402
+import recording  # noqa: E402
 
-SHARED = pipeline.ROOT.parent / "shared" / "data" / "matomo-replay"
+SHARED = harness.SHARED / "matomo-replay"
 
 
 def agreement_of(path, folder):

@@ -1,11 +1,10 @@
 """Killed again and again while a month of hits comes in, and the table agrees with what is known.
 
-HITLAKE_SOAK_HITS (20,000 in CI; `make soak` takes a million) and HITLAKE_SOAK_SEED choose the history.
+`make soak` sends 50 times as many hits as CI; HITLAKE_SEED chooses another history.
 """
 
 import json
 import os
-import pathlib
 import random
 import subprocess
 import sys
@@ -14,14 +13,11 @@ import time
 import urllib.error
 
 import duckdb
+import history
+from harness import PROGRAM, SOAK, Serve
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from conftest import PROGRAM, Serve  # noqa: E402
-import history  # noqa: E402
-
-HITS = int(os.environ.get("HITLAKE_SOAK_HITS", 20_000))
-SEED = int(os.environ.get("HITLAKE_SOAK_SEED", 11))
+HITS = 20_000 if SOAK == 1 else 1_000_000
+SEED = int(os.environ.get("HITLAKE_SEED", 11))
 BODY = 500
 
 

@@ -11,7 +11,7 @@ use lake::clock::ManualClock;
 use lake::stream::{HitStream, Position, Record};
 use tempfile::TempDir;
 
-use super::stream_conformance::stream_conformance;
+use super::stream_conformance::{Readable, stream_conformance};
 
 const START_MS: i64 = 1_700_000_000_000;
 
@@ -70,11 +70,22 @@ fn segments(data: &Path, shard: &str) -> Vec<PathBuf> {
     files
 }
 
+#[async_trait::async_trait]
+impl Readable for EmbeddedStream {
+    async fn read_all(&self) -> Vec<(Position, Record)> {
+        let told = |(shard, stored): (String, StoredRecord)| {
+            let position = Position { shard, sequence: stored.sequence.to_string() };
+            (position, Record { partition_key: stored.partition_key, data: stored.data })
+        };
+        read_all(self).into_iter().map(told).collect()
+    }
+}
+
 #[tokio::test]
 async fn conforms() {
     let data = TempDir::new().unwrap();
     let next = std::cell::Cell::new(0);
-    stream_conformance(|| {
+    stream_conformance(async || {
         next.set(next.get() + 1);
         let folder = data.path().join(next.get().to_string());
         std::fs::create_dir(&folder).unwrap();

@@ -1,4 +1,4 @@
-"""What the whole-system tests share: the program, a running serve, questions to it."""
+"""What the whole-system tests share: the programs, a running serve, how long to go on."""
 
 import json
 import os
@@ -8,19 +8,13 @@ import subprocess
 import urllib.error
 import urllib.request
 
-import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("HITLAKE_PROGRAM", ROOT / "target" / "release" / "hitlake"))
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# The programs as they ship; HITLAKE_PROGRAMS names another folder, such as target/debug.
+PROGRAMS = pathlib.Path(os.environ.get("HITLAKE_PROGRAMS", ROOT / "target" / "release")).resolve()
+PROGRAM = PROGRAMS / "hitlake"
 SHARED = ROOT.parent / "shared" / "data"
-
-
-@pytest.fixture
-def shared():
-    """Folder of real input; the test skips where it is absent."""
-    if not SHARED.is_dir():
-        pytest.skip("needs ../shared/data, which is not here")
-    return SHARED
+# How many times as long as in CI the long proofs go on; `make soak` sets it.
+SOAK = int(os.environ.get("HITLAKE_SOAK", "1"))
 
 
 class Serve:
@@ -67,11 +61,3 @@ class Serve:
         """`merge` first waits until the stream is empty."""
         done = self.command("merge")
         assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture
-def serve(tmp_path):
-    running = Serve(tmp_path / "data")
-    yield running
-    if running.process.poll() is None:
-        running.kill()

@@ -1,0 +1,9 @@
+//! Whole-system tests that need no process and no wire: ingest, append, merge and query over one
+//! memory store. What needs the shipped binaries is in Python beside this.
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod order;

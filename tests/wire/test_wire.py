@@ -1,0 +1,167 @@
+"""The four Lambda binaries over real wire protocols: beacon, ingest, Kinesis, append, S3, merge,
+query. The answers are compared with DuckDB over the Parquet that was written, and with what an
+independent reading of the input says.
+"""
+
+import datetime
+import json
+import random
+from collections import Counter
+
+import pytest
+
+import harness
+import inputs
+import oracle
+from chain import Chain, Failed, batches, http_event
+
+METRICS = list(oracle.METRICS)
+LOG = "from={}&to={}".format(*inputs.LOG_DATES)
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36"
+MATOMO, APACHE = 1, 2
+
+
+@pytest.fixture
+def chain(request, emulators, tmp_path):
+    name = request.node.name.replace("_", "-").removeprefix("test-")[:50].strip("-")
+    running = Chain(name, emulators, harness.PROGRAMS, tmp_path)
+    running.hitlake("site", "put", "-", stdin=json.dumps({
+        "id": MATOMO, "name": "Matomo", "ecommerce": True,
+        "goals": [{"id": 1, "name": "One", "match": "manual"}, {"id": 2, "name": "Two", "match": "manual"}]}))
+    running.hitlake("site", "put", "-", stdin=json.dumps({"id": APACHE, "name": "Apache"}))
+    running.token = running.hitlake("token", "add").strip()
+    yield running
+    running.stop()
+
+
+def ask(chain, site, query):
+    event = http_event("GET", f"/v1/sites/{site}/metrics?{query}", {"authorization": f"Bearer {chain.token}"})
+    answer = chain.function("query")(event)
+    assert answer["statusCode"] == 200, answer
+    return json.loads(answer["body"])
+
+
+def totals(chain, site, dates, bots="include"):
+    return ask(chain, site, f"{dates}&bots={bots}&metrics={','.join(METRICS)}")["totals"]
+
+
+def rows(chain, site, query, dimension):
+    return {it[dimension]: it for it in ask(chain, site, query)["rows"] if it[dimension] is not None}
+
+
+def around_today():
+    """Three dates, so that midnight may come while the test runs."""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    day = datetime.timedelta(days=1)
+    return f"from={today - day}&to={today + day}"
+
+
+def hit(number, **fields):
+    return {"v": 1, "site": MATOMO, "kind": "pageview", "url": f"https://shop.example/{number}", **fields}
+
+
+def post_hit(chain, body):
+    return chain.function("ingest")(http_event("POST", "/hit", {"user-agent": CHROME}, json.dumps(body)))
+
+
+def accepted(answer):
+    assert answer["statusCode"] == 204, answer
+    return int(answer["headers"]["hitlake-accepted"])
+
+
+def test_whole_chain(chain, shared, tmp_path):
+    requests = inputs.matomo_requests(shared)
+    for method, target, headers, body in requests:
+        answer = chain.function("ingest")(http_event(method, target, headers, body))
+        assert answer["statusCode"] in (200, 204), (target, answer)
+    # As an import may wait until answers show its hits, the mapping polls meanwhile.
+    chain.hitlake_while_polling("import", shared / "access-logs" / "apache_logs", "--site", APACHE)
+    assert chain.poll() == 0
+    facts, today = inputs.apache_log(shared), around_today()
+    assert (facts.lines, facts.unreadable_lines) == (10_000, 1)
+
+    def answers():
+        return [totals(chain, site, dates, bots)
+                for site, dates in [(MATOMO, today), (APACHE, LOG)] for bots in oracle.BOTS]
+
+    # Unmerged: hot objects only.
+    unmerged = answers()
+    log = totals(chain, APACHE, LOG)
+    assert (log["pageviews"], log["downloads"], log["visitors"]) == (facts.kinds["pageview"], facts.kinds["download"], facts.visitors)
+    hot = chain.download("hot", tmp_path / "hot")
+    merged = chain.merge(*{path.parent.name.removeprefix("dt=") for path in hot})
+    assert sum(it["rows"] for it in merged["dates"]) == sum(facts.kinds.values()) + sum(inputs.matomo_kinds(requests).values())
+    assert answers() == unmerged, "the merge changes no answer"
+
+    chain.download("hits", tmp_path / "table")
+    matomo, apache = (oracle.Table(tmp_path / "table", site) for site in (MATOMO, APACHE))
+    by_duckdb = [table.totals(METRICS, bots) for table in (matomo, apache) for bots in oracle.BOTS]
+    assert unmerged == by_duckdb
+    assert matomo.kinds() == inputs.matomo_kinds(requests)
+    assert apache.kinds() == facts.kinds
+    assert apache.of_visitors_without_campaign() == facts.without_campaigns
+    by_path = Counter()
+    for page, it in rows(chain, APACHE, f"{LOG}&bots=include&metrics=pageviews&by=page&limit=100000", "page").items():
+        by_path[page.split("?")[0]] += it["pageviews"]
+    assert +by_path == apache.by("path", "pageviews")
+    by_file = rows(chain, APACHE, f"{LOG}&bots=include&metrics=downloads&by=download&limit=100000", "download")
+    assert {file: it["downloads"] for file, it in by_file.items()} == apache.by("target", "downloads")
+    by_day = rows(chain, APACHE, f"{LOG}&bots=include&metrics=pageviews&interval=day", "time")
+    assert {day: it["pageviews"] for day, it in by_day.items()} == facts.pageviews_by_date
+
+    # Every batch once more as it was, then cut anew and in another order; and merged again.
+    for shard, batch in chain.handed_over:
+        assert chain.deliver(shard, batch) == len(batch)
+    again = [(shard, batch) for shard in chain.shards()
+             for batch in batches([it for name, records in chain.handed_over if name == shard for it in records], 700)]
+    random.Random(7).shuffle(again)
+    for shard, batch in again:
+        assert chain.deliver(shard, batch) == len(batch)
+    assert answers() == unmerged, "what comes again changes no answer"
+    chain.merge(*{path.parent.name.removeprefix("dt=") for path in hot})
+    assert answers() == unmerged, "nor does its merge"
+
+
+def test_unreadable_records_go_to_rejected(chain, tmp_path):
+    assert accepted(post_hit(chain, hit(1))) == 1
+    chain.kinesis.put_record(StreamName=chain.name, PartitionKey="x", Data=b"no hit")
+    chain.kinesis.put_record(StreamName=chain.name, PartitionKey="y", Data=b'{"v":999}')
+    assert chain.poll() == 0
+    kept = [json.loads(path.read_text()) for path in chain.download("rejected", tmp_path)]
+    assert len(kept) == 2
+    assert all(set(it) == {"reason", "bytes_base64", "received_at"} for it in kept)
+    assert totals(chain, MATOMO, around_today())["pageviews"] == 1
+
+
+def test_without_kinesis_ingest_acknowledges_nothing(chain, shared):
+    assert accepted(post_hit(chain, hit(1))) == 1
+    chain.kinesis_gate.close()
+    requests = inputs.matomo_requests(shared)
+    for answer in [post_hit(chain, hit(2)), post_hit(chain, [hit(3), hit(4)])] + [
+            chain.function("ingest")(http_event(*request)) for request in (requests[0], requests[-1])]:
+        assert answer["statusCode"] == 503, answer
+        assert int(answer["headers"]["retry-after"]) > 0
+    chain.kinesis_gate.open()
+    assert accepted(post_hit(chain, hit(2))) == 1
+    assert chain.poll() == 0
+    assert totals(chain, MATOMO, around_today())["hits"] == 2
+
+
+def test_without_s3_nothing_is_lost(chain):
+    chain.function("append")
+    for number in range(5):
+        assert accepted(post_hit(chain, hit(number))) == 1
+    chain.s3_gate.close()
+    assert chain.poll() > 0, "append must fail the batch"
+    assert not chain.handed_over
+    with pytest.raises(Failed):
+        chain.merge(str(datetime.datetime.now(datetime.timezone.utc).date()))
+    event = http_event("GET", f"/v1/sites/{MATOMO}/metrics?metrics=hits", {"authorization": f"Bearer {chain.token}"})
+    assert chain.function("query")(event)["statusCode"] == 503
+    # A cold ingest cannot know the site: it must not say that it has the hit.
+    chain.restart("ingest")
+    answer = post_hit(chain, hit(9))
+    assert answer["statusCode"] == 503 and int(answer["headers"]["retry-after"]) > 0
+    chain.s3_gate.open()
+    assert chain.poll() == 0
+    assert totals(chain, MATOMO, around_today())["hits"] == 5
