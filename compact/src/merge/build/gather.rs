@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringBuilder,
-    new_null_array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions,
+    StringBuilder, new_null_array,
 };
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
@@ -40,7 +40,9 @@ impl Gather {
                 columns.push(column);
             }
         }
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        // The number of rows is said apart, because no row has no column.
+        let rows = RecordBatchOptions::new().with_row_count(Some(picks.len()));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
     }
 
     fn column(
