@@ -5,3 +5,4 @@
 pub mod append;
 pub mod enrich;
 pub mod merge;
+pub mod replay;

@@ -4,21 +4,53 @@
 //! the table object is replaced whole if nobody else has replaced it meanwhile, else the date is
 //! begun again, so that two merges at once are harmless and one killed anywhere leaves no trace.
 
+mod build;
 mod date;
 mod due;
+mod facts;
+mod fetch;
+mod rejected;
+mod scratch;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::clock::Clock;
+use lake::environment::{Environment, EnvironmentError};
 use lake::layout;
+use lake::limits::{MERGE_LEAST_MEMORY_MB, MERGE_MEMORY_MB};
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
+
+use facts::FactsCache;
+use scratch::Scratch;
+
+/// The variable that names the memory of a merge, in MiB.
+pub const MEMORY_VARIABLE: &str = "HITLAKE_MERGE_MEMORY_MB";
+/// What it may be.
+pub const MEMORY_ALLOWED: &str = "a number of MiB, 256 or more";
+const MIB: usize = 1024 * 1024;
+
+/// A number of MiB that is enough.
+struct MemoryMb(usize);
+
+impl FromStr for MemoryMb {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(mb) if mb >= MERGE_LEAST_MEMORY_MB => Ok(Self(mb)),
+            Ok(mb) => Err(format!("{mb} is less than {MERGE_LEAST_MEMORY_MB}")),
+            Err(error) => Err(std::num::ParseIntError::to_string(&error)),
+        }
+    }
+}
 
 /// What a merge needs; built once.
 #[derive(Debug, Clone)]
@@ -27,12 +59,15 @@ pub struct Merge {
     pub store: StoreRef,
     /// The present moment.
     pub clock: Arc<dyn Clock>,
-    /// Folder for the new table object before it is sent.
+    /// Folder for what does not fit into memory, and the new table object before it is sent.
     pub scratch: PathBuf,
+    /// Memory that a merge may use, about.
+    pub memory_bytes: usize,
+    facts: Arc<FactsCache>,
 }
 
 /// One date that was merged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merged {
     /// The date.
     pub dt: Date,
@@ -61,6 +96,25 @@ pub struct Answer {
 }
 
 impl Merge {
+    /// A merge with the default memory; removes what killed ones left in `scratch`.
+    #[must_use]
+    pub fn new(store: StoreRef, clock: Arc<dyn Clock>, scratch: PathBuf) -> Self {
+        Scratch::remove_leftovers(&scratch);
+        let memory_bytes = MERGE_MEMORY_MB * MIB;
+        Self { store, clock, scratch, memory_bytes, facts: Arc::default() }
+    }
+
+    /// The same with the memory that [`MEMORY_VARIABLE`] names, where it is set.
+    ///
+    /// # Errors
+    ///
+    /// When it is no number of MiB, or less than the merge can work with.
+    pub fn with_memory_of(self, environment: &Environment) -> Result<Self, EnvironmentError> {
+        let memory = environment.parse::<MemoryMb>(MEMORY_VARIABLE, MEMORY_ALLOWED)?;
+        let memory_bytes = memory.map_or(self.memory_bytes, |memory| memory.0 * MIB);
+        Ok(Self { memory_bytes, ..self })
+    }
+
     /// Merges the dates asked for, or those that are due; then deletes the hot objects that the
     /// table has held for a day.
     ///
@@ -72,7 +126,9 @@ impl Merge {
             Some(dates) => self.merge(&dates).await,
             None => {
                 let due = self.due_dates().await?;
-                self.merge(&due).await
+                let answer = self.merge(&due).await?;
+                self.delete_old_rejected().await?;
+                Ok(answer)
             }
         }
     }

@@ -3,10 +3,16 @@
 //! `hot/dt=D/<shard>-<first>-<last>.parquet` are immutable batches of one shard;
 //! `hits/dt=D/part-NNN.parquet` is the table. Hive style, so that every reader finds its way.
 
+mod merged;
+mod parts;
+
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use object_store::path::Path;
+
+pub use merged::{Counted, MergedFooter, SiteHour};
+pub use parts::{PARTS_PATH, Parts, PartsError, PartsFrom};
 
 /// Prefix of the table.
 pub const HITS: &str = "hits";
@@ -14,6 +20,13 @@ pub const HITS: &str = "hits";
 pub const HOT: &str = "hot";
 /// Prefix of records that could not be read.
 pub const REJECTED: &str = "rejected";
+/// Prefix of batches that append could not take.
+pub const PARKED: &str = "parked";
+/// Footer key of a table object: what its merges counted, as [`MergedFooter`].
+pub const MERGED_KEY: &str = "hitlake.merged";
+/// Version of the rules that fill the visit columns. A table object of another version is worked
+/// out anew as a whole by the next merge, so it changes with every change of the visit rules.
+pub const RULES_VERSION: &str = "1";
 /// Footer key of a table object: the hot objects that it holds, as [`Holds`].
 pub const HOLDS_KEY: &str = "hitlake.holds";
 /// Footer key of a hot object: the batch that it came from, as [`Batch`].
@@ -39,6 +52,13 @@ pub fn hot_object(dt: Date, shard: &str, first: &str, last: &str) -> Path {
 #[must_use]
 pub fn table_object(dt: Date, part: u16) -> Path {
     Path::from(format!("{HITS}/dt={dt}/part-{part:03}.parquet"))
+}
+
+/// The part of a date that has this site's rows, of `parts`. A site's date is never split.
+#[must_use]
+pub fn part_of(site: i32, parts: u16) -> u16 {
+    let hash = xxhash_rust::xxh3::xxh3_64(&site.to_be_bytes());
+    u16::try_from(hash % u64::from(parts.max(1))).unwrap_or_default()
 }
 
 /// The object of one record that could not be read.

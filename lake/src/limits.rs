@@ -54,10 +54,34 @@ pub const MERGE_AFTER_MS: i64 = 15 * 60_000;
 pub const LARGE_DATE_ROWS: u64 = 5_000_000;
 /// How long a large date's waiting hits may wait at most.
 pub const MERGE_LARGE_AFTER_MS: i64 = 60 * 60_000;
+/// A date also counts as large when its waiting hits come at a rate that makes this many a day.
+pub const LARGE_DATE_DAY_MS: i64 = 24 * 3_600_000;
 /// A large date is merged when its waiting hits reach the table's rows divided by this.
 pub const MERGE_LARGE_SHARE: u64 = 4;
 /// A hot object is deleted when the table has held it for this long.
 pub const HOT_KEPT_MS: i64 = 24 * 3_600_000;
+/// Memory of a merge without a setting (`HITLAKE_MERGE_MEMORY_MB`), MiB.
+pub const MERGE_MEMORY_MB: usize = 512;
+/// The least that the setting may be, MiB.
+pub const MERGE_LEAST_MEMORY_MB: usize = 256;
+/// What a merge's process and its Parquet writer take whatever the date's size.
+pub const MERGE_BASE_BYTES: usize = 96 * 1024 * 1024;
+/// What a row takes in memory beside its text: keys of dictionaries, numbers, ids.
+pub const MERGE_ROW_BYTES: usize = 500;
+/// What a row takes beside its text while its visits are worked out (measured).
+pub const MERGE_ROW_PEAK_BYTES: usize = 1_800;
+/// Sorted runs of a date at most: each is an open file.
+pub const MERGE_MAX_RUNS: usize = 512;
+/// Most parts of a date.
+pub const MAX_PARTS: u16 = 64;
+/// A change of the number of parts takes effect this many days ahead at least (DESIGN section 4).
+pub const PARTS_AHEAD_DAYS: i64 = 2;
+/// Days for which records that could not be read are kept.
+pub const REJECTED_KEPT_DAYS: i64 = 30;
+/// Bytes of a table object's end that are read first: the footer, mostly.
+pub const FOOTER_READ_BYTES: u64 = 128 * 1024;
+/// Rejected records of one replayed batch.
+pub const MAX_REPLAY_RECORDS: usize = 10_000;
 /// Rows of a row group of the table (measured: DESIGN section 4).
 pub const ROW_GROUP_ROWS: usize = 32 * 1024;
 /// Settings and tokens are read again after this long; in force everywhere within 60 s.

@@ -19,7 +19,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::{COLUMNS, Type, find, schema_for_reading};
-use crate::layout::{BATCH_KEY, Batch, HOLDS_KEY, Holds, VERSION, VERSION_KEY};
+use crate::layout::{BATCH_KEY, Batch, HOLDS_KEY, Holds, MERGED_KEY, MergedFooter, VERSION, VERSION_KEY};
 use crate::limits::ROW_GROUP_ROWS;
 
 /// Why an object of hits could not be written or read.
@@ -31,81 +31,86 @@ pub enum FileError {
     /// Columns of other types than the table has.
     #[error("columns: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
-    /// The footer's list of hot objects is unreadable.
-    #[error("footer {HOLDS_KEY}: {0}")]
-    Holds(#[from] serde_json::Error),
-    /// The footer's account of a batch is unreadable.
-    #[error("footer {BATCH_KEY}: {0}")]
-    Batch(serde_json::Error),
+    /// A value of the footer is unreadable.
+    #[error("footer {key}: {source}")]
+    Footer {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with its value.
+        source: serde_json::Error,
+    },
     /// The file could not be written.
     #[error("writing: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Writes batches (of any encoding of the table's columns) as one Parquet file.
-///
-/// # Errors
-///
-/// [`FileError`] when the batches do not have the table's columns or `to` fails.
-pub fn write<W: Write + Send>(
-    to: W,
-    schema: SchemaRef,
-    batches: impl IntoIterator<Item = RecordBatch>,
-    holds: &Holds,
-) -> Result<W, FileError> {
-    write_with_key(to, schema, batches, KeyValue::new(HOLDS_KEY.to_owned(), holds.to_footer()))
-}
+/// Writes one Parquet file of hits, batch by batch, in bounded memory.
+pub struct Writer<W: Write + Send>(ArrowWriter<W>);
 
-fn write_with_key<W: Write + Send>(
-    to: W,
-    schema: SchemaRef,
-    batches: impl IntoIterator<Item = RecordBatch>,
-    key: KeyValue,
-) -> Result<W, FileError> {
-    // Without the Arrow schema in the footer every reader sees plain text, not dictionaries.
-    let options =
-        ArrowWriterOptions::new().with_properties(properties(key)).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(to, schema, options)?;
-    for batch in batches {
-        writer.write(&batch)?;
+impl<W: Write + Send> Writer<W> {
+    /// Begins a file of batches with this schema (any encoding of the table's columns).
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the schema cannot be written as Parquet.
+    pub fn new(to: W, schema: SchemaRef) -> Result<Self, FileError> {
+        // Without the Arrow schema in the footer every reader sees plain text, not dictionaries.
+        let options =
+            ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(to, schema, options)?;
+        Ok(Self(writer))
     }
-    Ok(writer.into_inner()?)
+
+    /// Adds rows; full row groups go out.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] when the rows do not have the schema or the file cannot be written.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
+        Ok(self.0.write(batch)?)
+    }
+
+    /// Sets a key of the footer.
+    pub fn set(&mut self, key: &str, value: String) {
+        self.0.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
+
+    /// Writes what is left and the footer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::write`].
+    pub fn finish(self) -> Result<W, FileError> {
+        Ok(self.0.into_inner()?)
+    }
 }
 
-/// The same into memory.
+/// One batch as a file in memory.
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// [`FileError`] when the batch does not have the table's columns.
 pub fn encode(batch: &RecordBatch, holds: &Holds) -> Result<Bytes, FileError> {
-    let bytes = write(Vec::new(), batch.schema(), [batch.clone()], holds)?;
-    Ok(bytes.into())
+    let mut writer = Writer::new(Vec::new(), batch.schema())?;
+    writer.write(batch)?;
+    writer.set(HOLDS_KEY, holds.to_footer());
+    Ok(writer.finish()?.into())
 }
 
 /// A hot object into memory: the rows, and in the footer the batch that they came from.
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`encode`].
 pub fn encode_hot(rows: &RecordBatch, batch: &Batch) -> Result<Bytes, FileError> {
-    let key = KeyValue::new(BATCH_KEY.to_owned(), batch.to_footer());
-    Ok(write_with_key(Vec::new(), rows.schema(), [rows.clone()], key)?.into())
+    let mut writer = Writer::new(Vec::new(), rows.schema())?;
+    writer.write(rows)?;
+    writer.set(BATCH_KEY, batch.to_footer());
+    Ok(writer.finish()?.into())
 }
 
-/// The batch that a hot object came from; `None` where the footer has none, as in table objects.
-///
-/// # Errors
-///
-/// [`FileError::Batch`] when the footer's value is unreadable.
-pub fn batch(metadata: &ParquetMetaData) -> Result<Option<Batch>, FileError> {
-    let keys = metadata.file_metadata().key_value_metadata();
-    let value = keys.and_then(|keys| keys.iter().find(|key| key.key == BATCH_KEY));
-    let text = value.and_then(|key| key.value.as_deref());
-    text.map(Batch::from_footer).transpose().map_err(FileError::Batch)
-}
-
-fn properties(key: KeyValue) -> WriterProperties {
-    let keys = vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned()), key];
+fn properties() -> WriterProperties {
+    let keys = vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())];
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -115,7 +120,10 @@ fn properties(key: KeyValue) -> WriterProperties {
     for column in COLUMNS {
         let path = ColumnPath::from(column.name);
         properties = match column.kind {
-            Type::Id => properties.set_column_dictionary_enabled(path, false),
+            Type::Id => properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), id_encoding(column.name))
+                .set_column_compression(path, fast()),
             Type::Time => properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
@@ -125,18 +133,57 @@ fn properties(key: KeyValue) -> WriterProperties {
     properties.build()
 }
 
+/// How ids are laid out. Measured on sorted rows, bytes a hit, plain to this: hit_id 18.0 to 16.0
+/// (times lead UUIDs of version 7, and neighbours share them), visit_id 3.3 to 2.5, page_view
+/// 4.3 to 3.1; lengths apart from the text cost nothing where all are equal.
+fn id_encoding(column: &str) -> Encoding {
+    if column == "hit_id" { Encoding::DELTA_BYTE_ARRAY } else { Encoding::DELTA_LENGTH_BYTE_ARRAY }
+}
+
+/// Level 1: on random digits zstd's higher levels find matches that cost more than they save.
+fn fast() -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default())
+}
+
 /// The hot objects that the footer says the object holds.
 ///
 /// # Errors
 ///
-/// [`FileError::Holds`] when the footer's list is unreadable.
+/// [`FileError::Footer`] when the footer's list is unreadable.
 pub fn holds(metadata: &ParquetMetaData) -> Result<Holds, FileError> {
-    let keys = metadata.file_metadata().key_value_metadata();
-    let value = keys.and_then(|keys| keys.iter().find(|key| key.key == HOLDS_KEY));
-    match value.and_then(|key| key.value.as_deref()) {
-        Some(text) => Ok(Holds::from_footer(text)?),
-        None => Ok(Holds::default()),
-    }
+    let read = |text| Holds::from_footer(text).map_err(|source| unreadable(HOLDS_KEY, source));
+    footer(metadata, HOLDS_KEY).map_or_else(|| Ok(Holds::default()), read)
+}
+
+/// What the footer says the merges counted; none in an object that no merge wrote.
+///
+/// # Errors
+///
+/// [`FileError::Footer`] when it is unreadable.
+pub fn merged(metadata: &ParquetMetaData) -> Result<Option<MergedFooter>, FileError> {
+    let read =
+        |text| MergedFooter::from_footer(text).map_err(|source| unreadable(MERGED_KEY, source));
+    footer(metadata, MERGED_KEY).map(read).transpose()
+}
+
+/// The batch that a hot object came from; `None` where the footer has none, as in table objects.
+///
+/// # Errors
+///
+/// [`FileError::Footer`] when it is unreadable.
+pub fn batch(metadata: &ParquetMetaData) -> Result<Option<Batch>, FileError> {
+    let read = |text| Batch::from_footer(text).map_err(|source| unreadable(BATCH_KEY, source));
+    footer(metadata, BATCH_KEY).map(read).transpose()
+}
+
+/// The value of a key of the footer.
+fn footer<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let keys = metadata.file_metadata().key_value_metadata()?;
+    keys.iter().find(|found| found.key == key)?.value.as_deref()
+}
+
+const fn unreadable(key: &'static str, source: serde_json::Error) -> FileError {
+    FileError::Footer { key, source }
 }
 
 /// Reader options that keep dictionaries as dictionaries, for a file with these metadata.

@@ -41,6 +41,7 @@ pub struct Place {
     pub random: Arc<dyn Random>,
     /// Kinesis, where hits go there instead of onto the folder's stream.
     pub kinesis: Option<Arc<dyn HitStream>>,
+    merge: Merge,
     ttl_ms: i64,
 }
 
@@ -86,15 +87,12 @@ impl Place {
         let store = lake::store::open(&url, &aws)
             .await
             .with_context(|| format!("opening the store {url}"))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let merge = Merge::new(Arc::clone(&store), Arc::clone(&clock), std::env::temp_dir())
+            .with_memory_of(&Environment::process())
+            .map_err(|error| Usage(error.to_string()))?;
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
-        Ok(Self {
-            data: args.data.clone(),
-            store,
-            clock: Arc::new(SystemClock),
-            random,
-            kinesis,
-            ttl_ms,
-        })
+        Ok(Self { data: args.data.clone(), store, clock, random, kinesis, merge, ttl_ms })
     }
 
     /// The ingest handler over a stream.
@@ -129,11 +127,7 @@ impl Place {
     /// The merge.
     #[must_use]
     pub fn merge(&self) -> Merge {
-        Merge {
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
-            scratch: std::env::temp_dir(),
-        }
+        self.merge.clone()
     }
 
     fn sites(&self) -> SiteCache {

@@ -143,7 +143,7 @@ async fn a_batch_cut_anew_repeats_hits_that_assembling_drops() {
         batches.extend(parquet_file::decode(&read(&append, &path).await).unwrap().0);
     }
     let raw = arrow::compute::concat_batches(&schema_for_reading(), &batches).unwrap();
-    let assembled = assemble(&raw).unwrap();
+    let assembled = assemble(&raw, &lake::goals::Goals::default()).unwrap();
     assert_eq!((raw.num_rows(), assembled.duplicates, assembled.rows.num_rows()), (8, 2, 6));
 }
 

@@ -16,7 +16,8 @@ async fn main() -> Result<(), Error> {
     let store =
         lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
             .await?;
-    let merge = &Merge { store, clock: Arc::new(SystemClock), scratch: std::env::temp_dir() };
+    let merge = Merge::new(store, Arc::new(SystemClock), std::env::temp_dir());
+    let merge = &merge.with_memory_of(&environment)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         Ok::<Answer, Error>(merge.handle(event.payload).await?)
     }))

@@ -1,131 +1,159 @@
-//! One date: read, assemble, replace; begun again when somebody else replaced it meanwhile.
+//! One date: read, build, replace; begun again when somebody else replaced it meanwhile.
+//!
+//! Why two merges at once are harmless: a table object is replaced only if it is the very version
+//! whose footer and rows were read, so the hot objects that the new one says it holds are those of
+//! its rows. A hot object is deleted only by who has read a footer that has named it for a day. A
+//! merge that listed it before and comes to read it after finds it gone and begins again; one that
+//! had read it before read an older table, and its replacement fails.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use lake::assemble::assemble;
-use lake::columns::schema_for_reading;
 use lake::goals::Goals;
-use lake::layout::{self, Holds};
+use lake::layout::{self, Holds, Parts};
 use lake::limits::HOT_KEPT_MS;
-use lake::parquet_file;
-use lake::store::{Expected, StoreRef};
+use lake::store::is_conflict;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
+use super::build::{Built, Job, build};
+use super::facts::Facts;
+use super::fetch::{Fetched, fetch};
+use super::scratch::Scratch;
 use super::{Merge, Merged};
 
-/// How often a date is begun again because its table object was replaced meanwhile.
+/// How often a date is begun again because its objects changed meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
-/// Hot objects read at a time.
-const CONCURRENT_READS: usize = 8;
 
-/// A date's table object as it was read.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    batches: Vec<RecordBatch>,
-    pub(super) holds: Holds,
-    etag: Option<String>,
-    pub(super) rows: u64,
-    pub(super) bytes: u64,
-}
-
-impl Table {
-    pub(super) async fn open(store: &StoreRef, path: &Path) -> anyhow::Result<Self> {
-        let got = match store.get(path).await {
-            Ok(got) => got,
-            Err(object_store::Error::NotFound { .. }) => return Ok(Self::default()),
-            Err(error) => return Err(error).with_context(|| format!("reading {path}")),
-        };
-        let etag = got.meta.e_tag.clone();
-        let bytes = got.bytes().await.with_context(|| format!("reading {path}"))?;
-        let (batches, holds) =
-            parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?;
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        Ok(Self { batches, holds, etag, rows, bytes: bytes.len() as u64 })
-    }
-
-    /// Whether the table has held this hot object for a day, so that no reader can need it.
-    pub(super) fn held_long_enough(&self, hot: &Path, now_ms: i64) -> bool {
-        let held = self.holds.0.get(&layout::name_hash(hot));
-        held.is_some_and(|&at| now_ms - at >= HOT_KEPT_MS)
-    }
-
-    fn expected(&self) -> Expected {
-        self.etag.clone().map_or(Expected::Absent, Expected::ETag)
-    }
+/// How one attempt ended.
+enum Attempt {
+    Nothing(Arc<Facts>),
+    Replaced(Built),
+    Changed,
 }
 
 impl Merge {
-    /// Merges what waits for a date; nothing when nothing waits.
+    /// Merges what waits for a date, part by part; nothing when nothing waits.
     pub(super) async fn merge_date(&self, dt: Date) -> anyhow::Result<Option<Merged>> {
-        let path = layout::table_object(dt, 0);
+        self.delete_held(dt).await?;
+        let parts = self.parts(dt).await?;
+        let mut whole = Merged { dt, ..Merged::default() };
+        let mut any = false;
+        for part in 0..parts {
+            let (merged, replaced) = self.merge_part(dt, part, parts).await?;
+            any |= replaced;
+            whole.rows += merged.rows;
+            whole.bytes += merged.bytes;
+            whole.duplicates += merged.duplicates;
+        }
+        Ok(any.then_some(whole))
+    }
+
+    /// How many parts a date has.
+    async fn parts(&self, dt: Date) -> anyhow::Result<u16> {
+        let parts = Parts::read(self.store.as_ref()).await;
+        Ok(parts.with_context(|| format!("reading {}", layout::PARTS_PATH))?.of(dt))
+    }
+
+    /// The footers of a date's table objects, all parts.
+    pub(super) async fn table(&self, dt: Date) -> anyhow::Result<Vec<Arc<Facts>>> {
+        let parts = self.parts(dt).await?;
+        let mut table = Vec::with_capacity(usize::from(parts));
+        for part in 0..parts {
+            let path = layout::table_object(dt, part);
+            let facts = self.facts.read(&self.store, &path).await?;
+            let written = facts.merged.as_ref().map_or(parts, |merged| merged.parts);
+            anyhow::ensure!(
+                written == parts,
+                "{path} is one of {written} parts, but {} says {parts}: give the date its old number again",
+                layout::PARTS_PATH
+            );
+            table.push(facts);
+        }
+        Ok(table)
+    }
+
+    /// Merges what waits for a part: what it has then, and whether it was replaced.
+    async fn merge_part(&self, dt: Date, part: u16, parts: u16) -> anyhow::Result<(Merged, bool)> {
+        let mut duplicates = 0;
         for attempt in 1..=MAX_ATTEMPTS {
-            let hot = self.hot_objects(dt).await?;
-            let table = Table::open(&self.store, &path).await?;
-            self.delete_held(&table, &hot).await?;
-            let waiting: Vec<Path> = hot
-                .iter()
-                .map(|object| object.location.clone())
-                .filter(|hot| !table.holds.contains(hot))
-                .collect();
-            if waiting.is_empty() {
-                return Ok(None);
-            }
-            let expected = table.expected();
-            let holds = self.new_holds(&table.holds, &hot, &waiting);
-            let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
-            let fresh = self.read_hot(waiting).await?;
-            let built = build(table, fresh, holds, goals, self.scratch_file(dt)).await?;
-            let put = self.store.put_file(&path, &built.file, expected).await;
-            remove_scratch(&built.file).await;
-            match put {
-                Ok(_) => {
-                    tracing::info!(%dt, rows = built.merged.rows, bytes = built.merged.bytes,
-                        duplicates = built.merged.duplicates, attempt, "date {dt} merged");
-                    return Ok(Some(Merged { dt, ..built.merged }));
+            match self.attempt(dt, part, parts, &mut duplicates).await? {
+                // After a replacement whose answer was lost, what it brought is there.
+                Attempt::Nothing(facts) => {
+                    let merged = Merged {
+                        dt,
+                        rows: usize::try_from(facts.rows)?,
+                        bytes: facts.bytes,
+                        duplicates,
+                    };
+                    return Ok((merged, attempt > 1));
                 }
-                Err(
-                    object_store::Error::Precondition { .. }
-                    | object_store::Error::AlreadyExists { .. },
-                ) => {
-                    tracing::info!(%dt, attempt, "table object of {dt} was replaced meanwhile; beginning again");
+                Attempt::Replaced(built) => {
+                    tracing::info!(
+                        %dt, part, attempt, rows = built.rows, bytes = built.bytes, duplicates,
+                        runs = built.runs, standing = built.standing, spooled_bytes = built.spooled_bytes,
+                        "date {dt} merged: {} rows", built.rows
+                    );
+                    let rows = usize::try_from(built.rows)?;
+                    return Ok((Merged { dt, rows, bytes: built.bytes, duplicates }, true));
                 }
-                Err(error) => return Err(error).with_context(|| format!("replacing {path}")),
+                Attempt::Changed => {
+                    tracing::info!(%dt, part, attempt, "objects of {dt} changed meanwhile; beginning again");
+                }
             }
         }
         anyhow::bail!(
-            "the table object of {dt} was replaced {MAX_ATTEMPTS} times while it was merged; the next run goes on"
+            "the objects of {dt} changed {MAX_ATTEMPTS} times while it was merged; the next run goes on"
         )
     }
 
-    async fn read_hot(&self, waiting: Vec<Path>) -> anyhow::Result<Vec<RecordBatch>> {
-        let reads = futures_util::stream::iter(waiting).map(|path| async move {
-            let bytes: Bytes = self
-                .store
-                .get(&path)
-                .await
-                .with_context(|| format!("reading {path}"))?
-                .bytes()
-                .await
-                .with_context(|| format!("reading {path}"))?;
-            Ok::<_, anyhow::Error>(
-                parquet_file::decode(&bytes).with_context(|| format!("decoding {path}"))?.0,
-            )
-        });
-        let read: Vec<Vec<RecordBatch>> = reads.buffered(CONCURRENT_READS).try_collect().await?;
-        Ok(read.into_iter().flatten().collect())
+    async fn attempt(
+        &self,
+        dt: Date,
+        part: u16,
+        parts: u16,
+        duplicates: &mut usize,
+    ) -> anyhow::Result<Attempt> {
+        let path = layout::table_object(dt, part);
+        // The list first: what is deleted later is held by the footer that is read after it.
+        let hot = self.hot_objects(dt).await?;
+        let table = self.table(dt).await?;
+        let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
+        let names = hot.iter().map(|object| object.location.clone());
+        let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
+        if waiting.is_empty() {
+            return Ok(Attempt::Nothing(facts));
+        }
+        let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
+        let scratch = Scratch::create(&self.scratch)?;
+        let fetched = fetch(&self.store, &scratch, (&path, &facts), &waiting).await?;
+        let Fetched::Sources(sources) = fetched else { return Ok(Attempt::Changed) };
+        let job = Job {
+            sources,
+            holds: self.new_holds(&facts.holds, &hot, &waiting),
+            previous: facts.merged.clone(),
+            goals,
+            part,
+            parts,
+            memory_bytes: self.memory_bytes,
+            scratch,
+        };
+        let built = tokio::task::spawn_blocking(move || build(job));
+        let built = built.await.context("the merge's thread ended")??;
+        *duplicates = usize::try_from(built.duplicates)?;
+        match self.store.put_file(&path, &built.file, facts.expected()).await {
+            Ok(_) => Ok(Attempt::Replaced(built)),
+            Err(error) if is_conflict(&error) => Ok(Attempt::Changed),
+            Err(error) => Err(error).with_context(|| format!("replacing {path}")),
+        }
     }
 
     /// What the new object holds. An entry goes only after its hot object has been deleted.
     fn new_holds(&self, old: &Holds, hot: &[ObjectMeta], waiting: &[Path]) -> Holds {
         let now_ms = self.clock.now_ms();
-        let listed: std::collections::HashSet<u128> =
+        let listed: HashSet<u128> =
             hot.iter().map(|object| layout::name_hash(&object.location)).collect();
         let kept = old
             .0
@@ -136,64 +164,20 @@ impl Merge {
         Holds(kept.chain(added).collect())
     }
 
-    async fn delete_held(&self, table: &Table, hot: &[ObjectMeta]) -> anyhow::Result<()> {
+    /// Deletes the hot objects that every part of their date has held for a day.
+    async fn delete_held(&self, dt: Date) -> anyhow::Result<()> {
+        let hot = self.hot_objects(dt).await?;
+        let table = self.table(dt).await?;
         let now_ms = self.clock.now_ms();
-        for object in hot.iter().filter(|object| table.held_long_enough(&object.location, now_ms)) {
-            match self.store.delete(&object.location).await {
+        for ObjectMeta { location, .. } in hot {
+            if !table.iter().all(|part| part.held_long_enough(&location, now_ms)) {
+                continue;
+            }
+            match self.store.delete(&location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("deleting {}", object.location));
-                }
+                Err(error) => return Err(error).with_context(|| format!("deleting {location}")),
             }
         }
         Ok(())
-    }
-
-    fn scratch_file(&self, dt: Date) -> PathBuf {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        self.scratch.join(format!("hitlake-merge-{dt}-{}-{number}.parquet", std::process::id()))
-    }
-}
-
-struct Built {
-    file: PathBuf,
-    merged: Merged,
-}
-
-/// Assembles and encodes away from the threads that serve requests.
-async fn build(
-    table: Table,
-    fresh: Vec<RecordBatch>,
-    holds: Holds,
-    goals: Goals,
-    file: PathBuf,
-) -> anyhow::Result<Built> {
-    tokio::task::spawn_blocking(move || {
-        let raw = concat_batches(&schema_for_reading(), table.batches.iter().chain(&fresh))?;
-        drop((table, fresh));
-        let assembled = assemble(&raw, &goals)?;
-        drop(raw);
-        let to = std::io::BufWriter::new(
-            std::fs::File::create(&file).with_context(|| format!("creating {}", file.display()))?,
-        );
-        parquet_file::write(to, assembled.rows.schema(), [assembled.rows.clone()], &holds)?;
-        let bytes = std::fs::metadata(&file)?.len();
-        let merged = Merged {
-            dt: Date::default(),
-            rows: assembled.rows.num_rows(),
-            bytes,
-            duplicates: assembled.duplicates,
-        };
-        Ok(Built { file, merged })
-    })
-    .await
-    .context("the merge's thread ended")?
-}
-
-async fn remove_scratch(file: &std::path::Path) {
-    if let Err(error) = tokio::fs::remove_file(file).await {
-        tracing::warn!("scratch file {} was not removed: {error}", file.display());
     }
 }

@@ -1,14 +1,44 @@
 //! Which dates are due (DESIGN section 2): the oldest waiting hit has waited 15 minutes; on large
 //! dates the waiting hits reach a quarter of the table's, or the oldest has waited an hour.
+//!
+//! A date is large from the first hour on when its hits come at a rate that makes it large:
+//! else a day that ends at 6 million hits would be written as often as a small one until then.
 
 use anyhow::Context as _;
 use jiff::civil::Date;
-use lake::layout;
-use lake::limits::{LARGE_DATE_ROWS, MERGE_AFTER_MS, MERGE_LARGE_AFTER_MS, MERGE_LARGE_SHARE};
+use lake::limits::{
+    LARGE_DATE_DAY_MS, LARGE_DATE_ROWS, MERGE_AFTER_MS, MERGE_LARGE_AFTER_MS, MERGE_LARGE_SHARE,
+};
 use object_store::ObjectMeta;
 
 use super::Merge;
-use super::date::Table;
+use super::facts::Facts;
+
+/// What is known of a date without reading a hit.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    /// Rows of the table.
+    table_rows: u64,
+    /// Rows that wait, about.
+    waiting_rows: u64,
+    /// How long the oldest has waited.
+    waited_ms: i64,
+}
+
+impl Backlog {
+    /// Whether the date is to be merged now.
+    fn is_due(self) -> bool {
+        let enough = self.waiting_rows.saturating_mul(MERGE_LARGE_SHARE) >= self.table_rows
+            || self.waited_ms >= MERGE_LARGE_AFTER_MS;
+        if self.table_rows > LARGE_DATE_ROWS {
+            return enough;
+        }
+        let waited_ms = u64::try_from(self.waited_ms).unwrap_or_default().max(1);
+        let day_rows =
+            self.waiting_rows.saturating_mul(LARGE_DATE_DAY_MS.unsigned_abs()) / waited_ms;
+        self.waited_ms >= MERGE_AFTER_MS && (enough || day_rows <= LARGE_DATE_ROWS)
+    }
+}
 
 impl Merge {
     pub(super) async fn due_dates(&self) -> anyhow::Result<Vec<Date>> {
@@ -22,24 +52,111 @@ impl Merge {
     }
 
     async fn is_due(&self, dt: Date) -> anyhow::Result<bool> {
+        let now_ms = self.clock.now_ms();
         let hot = self.hot_objects(dt).await?;
-        let table = Table::open(&self.store, &layout::table_object(dt, 0)).await?;
-        let waiting: Vec<&ObjectMeta> =
-            hot.iter().filter(|object| !table.holds.contains(&object.location)).collect();
-        let expired =
-            hot.iter().any(|object| table.held_long_enough(&object.location, self.clock.now_ms()));
-        let Some(oldest) =
-            waiting.iter().map(|object| object.last_modified.timestamp_millis()).min()
-        else {
-            return Ok(expired);
+        let parts = self.table(dt).await?;
+        let expired = |object: &&ObjectMeta| {
+            parts.iter().all(|part| part.held_long_enough(&object.location, now_ms))
         };
-        let waited_ms = self.clock.now_ms() - oldest;
-        if table.rows <= LARGE_DATE_ROWS {
-            return Ok(waited_ms >= MERGE_AFTER_MS);
+        if hot.iter().any(|object| expired(&object)) {
+            return Ok(true);
         }
-        // Bytes stand for rows: a hot row is larger than a merged one, so this errs towards early.
-        let waiting_bytes: u64 = waiting.iter().map(|object| object.size).sum();
-        Ok(waited_ms >= MERGE_LARGE_AFTER_MS
-            || waiting_bytes.saturating_mul(MERGE_LARGE_SHARE) >= table.bytes)
+        let waits =
+            |object: &&ObjectMeta| parts.iter().any(|part| !part.holds.contains(&object.location));
+        let waiting: Vec<&ObjectMeta> = hot.iter().filter(waits).collect();
+        let oldest = waiting.iter().map(|object| object.last_modified.timestamp_millis()).min();
+        let Some(oldest_ms) = oldest else { return Ok(false) };
+        let bytes = waiting.iter().map(|object| object.size).sum();
+        let backlog = Backlog {
+            table_rows: parts.iter().map(|part| part.rows).sum(),
+            waiting_rows: waiting_rows(bytes, parts.first().map(AsRef::as_ref)),
+            waited_ms: now_ms - oldest_ms,
+        };
+        Ok(backlog.is_due())
+    }
+}
+
+/// The rows of hot objects by their bytes, as the hot objects had them that the table holds.
+fn waiting_rows(bytes: u64, table: Option<&Facts>) -> u64 {
+    let known = table.and_then(|table| table.merged.as_ref()).filter(|merged| merged.hot_bytes > 0);
+    known.map_or(0, |merged| {
+        let rows = u128::from(bytes) * u128::from(merged.hot_rows) / u128::from(merged.hot_bytes);
+        u64::try_from(rows).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lake::clock::{Clock as _, ManualClock};
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// Merges of a date, and rows written by them divided by its rows, when `day_rows` hits come
+    /// evenly over its day and whoever merges looks every `every_minutes`. Rows stand for bytes.
+    fn day(day_rows: u64, every_minutes: u64) -> (u32, f64) {
+        let clock = ManualClock::at(0);
+        let (mut table_rows, mut waiting_rows, mut written, mut merges) = (0, 0, 0, 0);
+        let mut oldest_ms = None;
+        for minute in 1..=25 * 60 {
+            clock.advance(MINUTE_MS);
+            let come = if minute <= 1440 {
+                day_rows * minute / 1440 - day_rows * (minute - 1) / 1440
+            } else {
+                0
+            };
+            waiting_rows += come;
+            if come > 0 {
+                oldest_ms.get_or_insert(clock.now_ms());
+            }
+            let Some(oldest) = oldest_ms.filter(|_| minute % every_minutes == 0) else { continue };
+            let backlog = Backlog { table_rows, waiting_rows, waited_ms: clock.now_ms() - oldest };
+            if backlog.is_due() {
+                table_rows += waiting_rows;
+                written += table_rows;
+                (waiting_rows, oldest_ms, merges) = (0, None, merges + 1);
+            }
+        }
+        assert_eq!(table_rows, day_rows, "everything is merged an hour after the day");
+        #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+        (merges, written as f64 / day_rows as f64)
+    }
+
+    #[test]
+    fn a_large_day_is_written_at_most_fifteen_times() {
+        for every_minutes in [1, 5, 10, 15] {
+            for day_rows in [
+                100_000,
+                1_000_000,
+                4_000_000,
+                5_000_001,
+                6_000_000,
+                10_000_000,
+                50_000_000,
+                200_000_000,
+            ] {
+                let (merges, times) = day(day_rows, every_minutes);
+                println!(
+                    "{day_rows} hits, looked at every {every_minutes} min: {merges} merges, written {times:.1} times"
+                );
+                assert!(day_rows <= LARGE_DATE_ROWS || times <= 15.0, "{day_rows}: {times}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_date_waits_fifteen_minutes_and_a_large_one_for_a_quarter_or_an_hour() {
+        let minutes = |minutes| minutes * MINUTE_MS;
+        let due = |table_rows, waiting_rows, waited_ms| {
+            Backlog { table_rows, waiting_rows, waited_ms }.is_due()
+        };
+        let large = LARGE_DATE_ROWS + 1;
+        assert!(!due(0, 10, minutes(15) - 1) && due(0, 10, minutes(15)));
+        assert!(due(LARGE_DATE_ROWS, 10, minutes(15)) && !due(large, 10, minutes(15)));
+        assert!(!due(large, 10, minutes(60) - 1) && due(large, 10, minutes(60)));
+        assert!(!due(large, large / 4, 1) && due(large, large / 4 + 1, 1));
+        // 52,083 hits in 15 minutes are 5 million a day; 52,084 are more.
+        assert!(due(4_000_000, 52_083, minutes(15)) && !due(4_000_000, 52_084, minutes(15)));
+        assert!(due(0, 52_084, minutes(15)), "an import need not wait");
     }
 }

@@ -1,4 +1,4 @@
-//! For tests: a store that fails, loses answers and does things twice, by a seeded plan.
+//! For tests: a store that fails, stalls, loses answers, does things twice and dies, by a plan.
 //!
 //! It wraps a sound store, so that what survived the trouble can be looked at afterwards. The
 //! same seed and the same order of calls give the same faults.
@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -19,7 +20,7 @@ use super::{Expected, Store, StoreRef};
 use crate::clock::{Random, SeededRandom};
 
 /// How many calls in a thousand meet which fault; the rest meet none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
     /// The call fails and nothing took effect.
     pub failed: u64,
@@ -27,7 +28,12 @@ pub struct Rates {
     pub lost: u64,
     /// The call is made twice and the second answer is reported: a client that tried again by itself.
     pub twice: u64,
+    /// The call waits, before or after it takes effect; with a paused clock of tokio, in no time.
+    pub stalled: u64,
 }
+
+/// How long a call stalls at most.
+const MAX_STALL_MS: u128 = 1_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -35,6 +41,8 @@ enum Fault {
     Failed,
     Lost,
     Twice,
+    /// Before the call, and after it.
+    Stalled(Duration, Duration),
 }
 
 /// A store with faults.
@@ -46,10 +54,20 @@ pub struct FaultyStore {
 
 #[derive(Debug)]
 struct Plan {
-    rates: Rates,
-    random: SeededRandom,
+    kind: PlanKind,
     active: AtomicBool,
+    calls: AtomicU64,
     faults: AtomicU64,
+}
+
+#[derive(Debug)]
+enum PlanKind {
+    Seeded(Rates, SeededRandom),
+    /// This many calls succeed; the next one takes effect or not, and nothing is answered any more.
+    Dying {
+        after: u64,
+        takes_effect: bool,
+    },
 }
 
 impl Plan {
@@ -57,26 +75,55 @@ impl Plan {
         if !self.active.load(Ordering::SeqCst) {
             return Fault::None;
         }
-        let drawn = u64::try_from(self.random.next_u128() % 1000).unwrap_or_default();
-        let Rates { failed, lost, twice } = self.rates;
-        let fault = match drawn {
-            drawn if drawn < failed => Fault::Failed,
-            drawn if drawn < failed + lost => Fault::Lost,
-            drawn if drawn < failed + lost + twice => Fault::Twice,
-            _ => Fault::None,
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        let fault = match &self.kind {
+            PlanKind::Seeded(rates, random) => rates.draw(random),
+            PlanKind::Dying { after, .. } if call < *after => Fault::None,
+            PlanKind::Dying { after, takes_effect: true } if call == *after => Fault::Lost,
+            PlanKind::Dying { .. } => Fault::Failed,
         };
         self.faults.fetch_add(u64::from(fault != Fault::None), Ordering::SeqCst);
         fault
     }
 }
 
+impl Rates {
+    fn draw(self, random: &SeededRandom) -> Fault {
+        let drawn = u64::try_from(random.next_u128() % 1000).unwrap_or_default();
+        let Self { failed, lost, twice, stalled } = self;
+        match drawn {
+            drawn if drawn < failed => Fault::Failed,
+            drawn if drawn < failed + lost => Fault::Lost,
+            drawn if drawn < failed + lost + twice => Fault::Twice,
+            drawn if drawn < failed + lost + twice + stalled => {
+                Fault::Stalled(stall(random), stall(random))
+            }
+            _ => Fault::None,
+        }
+    }
+}
+
+fn stall(random: &SeededRandom) -> Duration {
+    Duration::from_millis(u64::try_from(random.next_u128() % MAX_STALL_MS).unwrap_or_default())
+}
+
 impl FaultyStore {
     /// `inner` with faults at these `rates`, drawn from `seed`.
     #[must_use]
     pub fn new(inner: StoreRef, rates: Rates, seed: u64) -> Self {
-        let (random, active, faults) =
-            (SeededRandom::new(seed), AtomicBool::new(true), AtomicU64::new(0));
-        Self { inner, plan: Arc::new(Plan { rates, random, active, faults }) }
+        Self::with(inner, PlanKind::Seeded(rates, SeededRandom::new(seed)))
+    }
+
+    /// `inner` as whoever sees it who is killed after `after` calls, while the next one is under
+    /// way: it takes effect or not, and every later one fails.
+    #[must_use]
+    pub fn dying(inner: StoreRef, after: u64, takes_effect: bool) -> Self {
+        Self::with(inner, PlanKind::Dying { after, takes_effect })
+    }
+
+    fn with(inner: StoreRef, kind: PlanKind) -> Self {
+        let (active, calls, faults) = (AtomicBool::new(true), AtomicU64::new(0), AtomicU64::new(0));
+        Self { inner, plan: Arc::new(Plan { kind, active, calls, faults }) }
     }
 
     /// Turns the faults on or off.
@@ -102,6 +149,12 @@ impl FaultyStore {
             Fault::Twice => {
                 let _first = call().await;
                 call().await
+            }
+            Fault::Stalled(before, after) => {
+                tokio::time::sleep(before).await;
+                let answer = call().await;
+                tokio::time::sleep(after).await;
+                answer
             }
         }
     }
@@ -175,6 +228,16 @@ impl ObjectStore for FaultyStore {
             Fault::Failed | Fault::Lost => {
                 stream::once(async { Err(broken("the call failed")) }).boxed()
             }
+            Fault::Stalled(before, after) => {
+                let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+                let listed = async move {
+                    tokio::time::sleep(before).await;
+                    let listed: Vec<_> = inner.list(prefix.as_ref()).collect().await;
+                    tokio::time::sleep(after).await;
+                    stream::iter(listed)
+                };
+                stream::once(listed).flatten().boxed()
+            }
         }
     }
 
@@ -206,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn faults_do_what_they_say() {
-        let none = Rates { failed: 0, lost: 0, twice: 0 };
+        let none = Rates::default();
         assert!(matches!(
             create(Rates { failed: 1000, ..none }).await,
             (Err(Error::Generic { .. }), false)
@@ -222,8 +285,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dying_store_answers_no_more() {
+        for takes_effect in [false, true] {
+            let inner = Arc::new(MemoryStore::new());
+            let store = FaultyStore::dying(inner.clone(), 1, takes_effect);
+            let put = async |name: &str| store.put(&Path::from(name), "x".into()).await.is_ok();
+            assert!(put("a").await && !put("b").await && !put("c").await);
+            let there = async |name: &str| inner.head(&Path::from(name)).await.is_ok();
+            assert_eq!(
+                (there("a").await, there("b").await, there("c").await),
+                (true, takes_effect, false)
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn one_seed_is_one_plan() {
-        let rates = Rates { failed: 200, lost: 200, twice: 200 };
+        let rates = Rates { failed: 200, lost: 200, twice: 200, stalled: 200 };
         let faults = |seed| {
             let store = FaultyStore::new(Arc::new(MemoryStore::new()), rates, seed);
             (0..100).map(|_| format!("{:?}", store.plan.next())).collect::<Vec<_>>()

@@ -1,0 +1,7 @@
+//! What the merge promises, over stores that behave and stores that do not.
+
+mod equality;
+mod faults;
+mod parts;
+mod replay;
+mod world;

@@ -1,0 +1,112 @@
+//! Rejected records replayed after a fix, and thrown away after 30 days.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use compact::merge::Request;
+use compact::replay::{Replay, Replayed};
+use lake::layout;
+use lake::limits::REJECTED_KEPT_DAYS;
+use lake::store::StoreRef;
+use lake::store::faulty::FaultyStore;
+use object_store::path::Path;
+
+use crate::world::{DT, HOUR_MS, SHARD, World, append, hits};
+
+/// Hits that an older program rejected, and one record that nobody can read.
+async fn rejected() -> World {
+    let mut world = World::new();
+    let hits = hits(3, 30);
+    world.append(&hits[..10], 10).await;
+    for (number, hit) in hits.iter().enumerate() {
+        put(&world, number, &hit.encode()).await;
+    }
+    put(&world, 99, b"nonsense").await;
+    world
+}
+
+async fn put(world: &World, number: usize, data: &[u8]) {
+    let body = serde_json::json!({
+        "reason": "version", "bytes_base64": STANDARD.encode(data),
+        "received_at": "2026-11-28T10:00:00Z",
+    });
+    let path = layout::rejected_object(DT, SHARD, &format!("{number:03}"));
+    world.put(&path, serde_json::to_vec(&body).unwrap()).await;
+}
+
+fn replay(store: &StoreRef) -> Replay {
+    Replay { append: append(store) }
+}
+
+#[tokio::test]
+async fn what_can_be_read_now_is_appended_and_the_rest_stays() {
+    let mut world = rejected().await;
+    let first = replay(&world.store).run().await.unwrap();
+    assert_eq!(first, Replayed { replayed: 30, unreadable: 1, parked: 0 });
+    assert_eq!(world.list(&Path::from(layout::REJECTED)).await.len(), 1);
+    let again = replay(&world.store).run().await.unwrap();
+    assert_eq!(again, Replayed { replayed: 0, unreadable: 1, parked: 0 });
+    world.remember().await;
+    world.merge().merge_all().await.unwrap();
+    assert_eq!(world.table().await, world.expected());
+}
+
+#[tokio::test]
+async fn a_replay_killed_at_any_call_is_ended_by_the_next() {
+    for takes_effect in [false, true] {
+        for after in 0.. {
+            let mut world = rejected().await;
+            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
+            let dying: StoreRef = Arc::new(store.clone());
+            let _killed = replay(&dying).run().await;
+            // Merged in between: the next run writes some hits again, which are copies then.
+            world.remember().await;
+            world.merge().merge_all().await.unwrap();
+            replay(&world.store).run().await.unwrap();
+            world.merge().merge_all().await.unwrap();
+            assert_eq!(world.list(&Path::from(layout::REJECTED)).await.len(), 1);
+            assert_eq!(world.table().await.num_rows(), count(&world));
+            if store.faults() == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// Distinct hits of [`rejected`].
+fn count(_: &World) -> usize {
+    let ids: std::collections::HashSet<_> =
+        hits(3, 30).into_iter().map(|hit| (hit.site, hit.id)).collect();
+    ids.len()
+}
+
+#[tokio::test]
+async fn a_parked_batch_is_replayed_too() {
+    let mut world = World::new();
+    let records: Vec<_> = hits(4, 5).iter().map(|hit| world.record(&hit.encode())).collect();
+    let mut event = aws_lambda_events::event::kinesis::KinesisEvent::default();
+    event.records = records;
+    let own = serde_json::to_string(&event).unwrap();
+    // What Lambda's failure destination writes has the event as text.
+    let lambda = serde_json::json!({"requestContext": {}, "payload": own}).to_string();
+    world.put(&Path::from("parked/own.json"), own.into_bytes()).await;
+    world.put(&Path::from("parked/lambda.json"), lambda.into_bytes()).await;
+    world.put(&Path::from("parked/other.json"), b"{}".to_vec()).await;
+    let done = replay(&world.store).run().await.unwrap();
+    assert_eq!(done, Replayed { replayed: 0, unreadable: 1, parked: 2 });
+    assert_eq!(world.list(&Path::from(layout::PARKED)).await.len(), 1);
+    world.remember().await;
+    world.merge().merge_all().await.unwrap();
+    assert_eq!(world.table().await, world.expected());
+}
+
+#[tokio::test]
+async fn rejected_records_go_after_thirty_days() {
+    let world = rejected().await;
+    for (days, left) in [(REJECTED_KEPT_DAYS, 31), (REJECTED_KEPT_DAYS + 1, 0)] {
+        world.clock.set(crate::world::START_MS + days * 24 * HOUR_MS);
+        world.merge().handle(Request::default()).await.unwrap();
+        assert_eq!(world.list(&Path::from(layout::REJECTED)).await.len(), left, "{days} days");
+    }
+}

@@ -1,0 +1,120 @@
+//! What the merges of a table object counted, by site and hour of receipt: carried in its footer,
+//! so that the account of every hit survives re-merging. Bounded by sites times hours.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds of an hour.
+const HOUR_US: i64 = 3_600_000_000;
+
+/// A site and an hour of receipt (whole hours since the Unix epoch).
+pub type SiteHour = (i32, i64);
+
+/// What was counted for one site and hour of receipt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Rows read from hot objects, by all merges together.
+    pub read: u64,
+    /// Rows that the table object has.
+    pub kept: u64,
+    /// Rows dropped as copies of another row, by all merges together.
+    pub duplicates: u64,
+}
+
+/// The footer's value under [`super::MERGED_KEY`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Footer", into = "Footer")]
+pub struct MergedFooter {
+    /// Version of the rules by which the visit columns were filled.
+    pub rules: String,
+    /// Parts of the date, this one included.
+    pub parts: u16,
+    /// Rows of all hot objects that were ever read.
+    pub hot_rows: u64,
+    /// Bytes of all hot objects that were ever read.
+    pub hot_bytes: u64,
+    /// By site and hour of receipt.
+    pub counts: BTreeMap<SiteHour, Counted>,
+}
+
+/// The same as JSON: one short array an entry.
+#[derive(Serialize, Deserialize)]
+struct Footer {
+    rules: String,
+    parts: u16,
+    hot_rows: u64,
+    hot_bytes: u64,
+    counts: Vec<(i32, i64, u64, u64, u64)>,
+}
+
+impl From<Footer> for MergedFooter {
+    fn from(footer: Footer) -> Self {
+        let Footer { rules, parts, hot_rows, hot_bytes, counts } = footer;
+        let counts = counts.into_iter().map(|(site, hour, read, kept, duplicates)| {
+            ((site, hour), Counted { read, kept, duplicates })
+        });
+        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+    }
+}
+
+impl From<MergedFooter> for Footer {
+    fn from(merged: MergedFooter) -> Self {
+        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts } = merged;
+        let counts =
+            counts.into_iter().map(|((site, hour), Counted { read, kept, duplicates })| {
+                (site, hour, read, kept, duplicates)
+            });
+        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+    }
+}
+
+impl MergedFooter {
+    /// Reads the footer's value.
+    ///
+    /// # Errors
+    ///
+    /// When it is not what [`MergedFooter::to_footer`] writes.
+    pub fn from_footer(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The footer's value.
+    #[must_use]
+    pub fn to_footer(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The entry of a row of `site` received at `received_us` (Unix microseconds).
+    pub fn entry(&mut self, site: i32, received_us: i64) -> &mut Counted {
+        self.counts.entry((site, received_us.div_euclid(HOUR_US))).or_default()
+    }
+
+    /// The sums over all sites and hours.
+    #[must_use]
+    pub fn totals(&self) -> Counted {
+        self.counts.values().fold(Counted::default(), |sum, one| Counted {
+            read: sum.read + one.read,
+            kept: sum.kept + one.kept,
+            duplicates: sum.duplicates + one.duplicates,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_footer_reads_back() {
+        let mut merged = MergedFooter { rules: "1".to_owned(), parts: 2, ..Default::default() };
+        (merged.hot_rows, merged.hot_bytes) = (3, 400);
+        merged.entry(1, HOUR_US - 1).read += 3;
+        merged.entry(1, HOUR_US).kept += 2;
+        merged.entry(7, -1).duplicates += 1;
+        assert_eq!(MergedFooter::from_footer(&merged.to_footer()).unwrap(), merged);
+        assert_eq!(merged.counts.keys().copied().collect::<Vec<_>>(), [(1, 0), (1, 1), (7, -1)]);
+        assert_eq!(merged.totals(), Counted { read: 3, kept: 2, duplicates: 1 });
+        assert!(MergedFooter::from_footer("[]").is_err());
+    }
+}
