@@ -184,7 +184,12 @@ pub(super) async fn on_thread<T: Send + 'static>(
     cpu: &Arc<tokio::sync::Semaphore>,
     work: impl FnOnce() -> Result<T, ScanError> + Send + 'static,
 ) -> Result<T, ScanError> {
-    // The semaphore is never closed; without a permit the work is merely not held back.
-    let _permit = Arc::clone(cpu).acquire_owned().await.ok();
-    tokio::task::spawn_blocking(work).await?
+    let cpu = Arc::clone(cpu);
+    // A task of its own: a future that nobody polls for the moment must not keep a permit.
+    let task = tokio::spawn(async move {
+        // The semaphore is never closed; without a permit the work is merely not held back.
+        let _permit = cpu.acquire_owned().await.ok();
+        tokio::task::spawn_blocking(work).await?
+    });
+    task.await?
 }
