@@ -116,12 +116,12 @@ impl Place {
     /// The query handler.
     #[must_use]
     pub fn query(&self) -> query::handler::Query {
-        query::handler::Query {
-            store: Arc::clone(&self.store),
-            sites: self.sites(),
-            tokens: self.tokens(),
-            clock: Arc::clone(&self.clock),
-        }
+        query::handler::Query::new(
+            Arc::clone(&self.store),
+            self.sites(),
+            self.tokens(),
+            Arc::clone(&self.clock),
+        )
     }
 
     /// The merge.

@@ -1,19 +1,35 @@
 //! From an API Gateway 2.0 event to a question, from what was counted to an answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderName, WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, Method};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use lake::clock::Clock;
-use lake::site::SiteCache;
+use lake::site::{Site, SiteCache};
 use lake::store::StoreRef;
 use lake::token::TokenCache;
 use serde_json::json;
 
-use crate::answer::{csv_body, json_body, problem};
-use crate::question::Question;
-use crate::scan::scan;
+use crate::answer::{Facts, csv_body, json_body, problem};
+use crate::calendar::{Calendar, Interval};
+use crate::plan::{Plan, needs_hours};
+use crate::question::{Format, PARAMETERS, Parameters, Question, Refused, Surroundings};
+use crate::report;
+use crate::scan::{ScanError, Scanner};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 
 /// What query needs; built once.
 #[derive(Debug)]
@@ -26,43 +42,29 @@ pub struct Query {
     pub tokens: TokenCache,
     /// The present moment.
     pub clock: Arc<dyn Clock>,
+    scanner: Scanner,
+    requests: AtomicU64,
 }
 
 impl Query {
+    /// Query over a store.
+    #[must_use]
+    pub fn new(
+        store: StoreRef,
+        sites: SiteCache,
+        tokens: TokenCache,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let scanner = Scanner::new(Arc::clone(&store));
+        Self { store, sites, tokens, clock, scanner, requests: AtomicU64::new(0) }
+    }
+
     /// Answers one request, if its token opens the site.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let method = event.request_context.http.method.clone();
-        let path = event.raw_path.clone().unwrap_or_default();
-        if method == Method::OPTIONS {
-            return respond(204, "text/plain", String::new());
-        }
-        if method != Method::GET && method != Method::HEAD {
-            return refuse(405, "Method not allowed", "ask with GET");
-        }
-        if path == "/v1/health" {
-            return respond(200, "application/json", json!({"status": "ok"}).to_string());
-        }
-        let bearer = event
-            .headers
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let token = match bearer {
-            None => return refuse(401, "No token", "send the header Authorization: Bearer TOKEN"),
-            Some(token) => match self.tokens.find(token).await {
-                Ok(token) => token,
-                Err(error) => return self.failed(&error),
-            },
-        };
-        let Some(token) = token else {
-            return refuse(401, "Unknown token", "this token is not known or was revoked");
-        };
-        match site_of(&path) {
-            // The same answer whether there is such a site or not.
-            Some(site) if token.read && token.covers(site) => self.metrics(site, &event).await,
-            Some(_) => refuse(403, "Not allowed", "this token does not open this site"),
-            None => refuse(404, "Not found", "ask /v1/sites/{site}/metrics"),
-        }
+        let request_id = self.request_id(&event);
+        let outcome = self.answer(&event).await;
+        let head = event.request_context.http.method == Method::HEAD;
+        finish(outcome, &request_id, head)
     }
 
     /// Answers without asking for a token: for whoever owns the store.
@@ -70,69 +72,215 @@ impl Query {
         &self,
         event: ApiGatewayV2httpRequest,
     ) -> ApiGatewayV2httpResponse {
-        match site_of(event.raw_path.as_deref().unwrap_or_default()) {
-            Some(site) => self.metrics(site, &event).await,
-            None => refuse(404, "Not found", "ask /v1/sites/{site}/metrics"),
-        }
-    }
-
-    async fn metrics(&self, id: i32, event: &ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let site = match self.sites.get(id).await {
-            Ok(Some(site)) => site,
-            Ok(None) => return refuse(404, "Not found", "there is no such site"),
-            Err(error) => return self.failed(&error),
+        let request_id = self.request_id(&event);
+        let outcome = match target(event.raw_path.as_deref().unwrap_or_default()) {
+            Some((site, report)) => self.metrics(site, report, &event).await,
+            None => Err(NOT_FOUND),
         };
-        let now_ms = self.clock.now_ms();
-        let today = site.local_date(now_ms);
-        let question =
-            match Question::parse(event.raw_query_string.as_deref().unwrap_or_default(), today) {
-                Ok(question) => question,
-                Err(refused) => {
-                    return respond(
-                        400,
-                        "application/problem+json",
-                        problem(400, "The question is refused", &refused.detail, Some(&refused))
-                            .to_string(),
-                    );
-                }
-            };
-        let zone = site.zone_at(now_ms);
-        match scan(&self.store, id, &zone, &site.settings.sections, &question).await {
-            Ok(counted) if question.format == "csv" => {
-                respond(200, "text/csv; charset=utf-8", csv_body(&question, &counted))
+        finish(outcome, &request_id, false)
+    }
+
+    fn request_id(&self, event: &ApiGatewayV2httpRequest) -> String {
+        event.request_context.request_id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| {
+            let number = self.requests.fetch_add(1, Ordering::Relaxed);
+            format!("{:x}-{number:x}", self.clock.now_ms())
+        })
+    }
+
+    async fn answer(&self, event: &ApiGatewayV2httpRequest) -> Result<Answered, Failed> {
+        let method = &event.request_context.http.method;
+        let path = event.raw_path.as_deref().unwrap_or_default();
+        if method == Method::OPTIONS {
+            return Ok(Answered { status: 204, kind: "text/plain", body: String::new() });
+        }
+        if method != Method::GET && method != Method::HEAD {
+            return Err(METHOD);
+        }
+        if path == "/v1/health" {
+            let body = json!({"status": "ok"}).to_string();
+            return Ok(Answered { status: 200, kind: JSON, body });
+        }
+        let bearer = event.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|value| value.split_once(' '));
+        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = bearer else { return Err(NO_TOKEN) };
+        let token = self.tokens.find(token.trim()).await.map_err(|error| unread(&error))?;
+        let token = token.ok_or(UNKNOWN_TOKEN)?;
+        match target(path) {
+            // The same answer whether there is such a site or not.
+            Some((site, report)) if token.read && token.covers(site) => {
+                self.metrics(site, report, event).await
             }
-            Ok(counted) => {
-                let body =
-                    json_body(id, &site.settings.timezone, &question, &counted, now_ms, today);
-                respond(200, "application/json", body.to_string())
-            }
-            Err(error) => {
-                tracing::error!(site = id, "question failed: {error:#}");
-                refuse(503, "Not answered", "the store could not be read; ask again")
-            }
+            Some(_) => Err(NOT_ALLOWED),
+            None => Err(NOT_FOUND),
         }
     }
 
-    fn failed(&self, error: &dyn std::fmt::Display) -> ApiGatewayV2httpResponse {
-        tracing::error!("settings could not be read: {error}");
-        refuse(503, "Not answered", "the store could not be read; ask again")
+    async fn metrics(
+        &self,
+        id: i32,
+        name: &str,
+        event: &ApiGatewayV2httpRequest,
+    ) -> Result<Answered, Failed> {
+        let site = self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
+        let now_ms = self.clock.now_ms();
+        let today = |zone: Option<&TimeZone>| match zone {
+            None => site.local_date(now_ms),
+            Some(zone) => {
+                let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+                now.to_zoned_datetime(zone.clone()).date()
+            }
+        };
+        let surroundings = Surroundings { today: &today, sections: &site.settings.sections };
+        let query = event.raw_query_string.as_deref().unwrap_or_default();
+        let mut parameters = Parameters::parse(query, &PARAMETERS)?;
+        if !report::fill_in(name, &mut parameters) {
+            return Err(NOT_FOUND);
+        }
+        let question = Question::from_parameters(&parameters, &surroundings)?;
+        let calendar = calendar(&question, &site);
+        let partitions = partitions(&calendar, &site);
+        let plan = Arc::new(Plan::new(id, &question, calendar));
+        let scanned =
+            self.scanner.scan(&plan, &partitions).await.map_err(|error| failed_scan(id, &error))?;
+        if question.format == Format::Csv {
+            let body = csv_body(&question, &plan, &scanned.counted);
+            return Ok(Answered { status: 200, kind: "text/csv; charset=utf-8", body });
+        }
+        let zone = question.tz.as_ref().and_then(|zone| zone.iana_name());
+        let facts = Facts {
+            site: id,
+            timezone: zone.unwrap_or(&site.settings.timezone),
+            identity: site.settings.identity,
+            waiting: &scanned.waiting,
+            today: today(question.tz.as_ref()),
+            now_ms,
+        };
+        let body = json_body(&question, &plan, &scanned.counted, &facts);
+        Ok(Answered { status: 200, kind: JSON, body })
     }
 }
 
-/// The site in `/v1/sites/{site}/metrics`.
-fn site_of(path: &str) -> Option<i32> {
-    path.strip_prefix("/v1/sites/")?.strip_suffix("/metrics")?.parse().ok()
+/// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
+fn calendar(question: &Question, site: &Site) -> Calendar {
+    let zone_of = |day: Date| {
+        question.tz.clone().unwrap_or_else(|| {
+            let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
+            site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
+        })
+    };
+    let dates = (question.from, question.to);
+    let needs_hours = needs_hours(question) || question.interval == Interval::Hour;
+    Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
 }
 
-fn refuse(status: i64, title: &str, detail: &str) -> ApiGatewayV2httpResponse {
-    respond(status, "application/problem+json", problem(status, title, detail, None).to_string())
+/// The site's dates that the question's days lie in.
+fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
+    let Some((start_us, end_us)) = calendar.span_us() else { return calendar.days().to_vec() };
+    let first = site.local_date(start_us.div_euclid(1000));
+    let last = site.local_date((end_us - 1).div_euclid(1000));
+    first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last).collect()
 }
 
-fn respond(status: i64, kind: &'static str, body: String) -> ApiGatewayV2httpResponse {
+/// Site and report in `/v1/sites/{site}/{report}`.
+fn target(path: &str) -> Option<(i32, &str)> {
+    let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
+    let id = site.parse().ok().filter(|id| *id > 0)?;
+    (site.bytes().all(|byte| byte.is_ascii_digit()) && report::is_known(report))
+        .then_some((id, report))
+}
+
+struct Answered {
+    status: i64,
+    kind: &'static str,
+    body: String,
+}
+
+/// Why a request was not answered.
+struct Failed {
+    status: i64,
+    title: &'static str,
+    detail: std::borrow::Cow<'static, str>,
+    refused: Option<Box<Refused>>,
+}
+
+const fn failed(status: i64, title: &'static str, detail: &'static str) -> Failed {
+    Failed { status, title, detail: std::borrow::Cow::Borrowed(detail), refused: None }
+}
+
+const NOT_FOUND: Failed =
+    failed(404, "Not found", "ask /v1/sites/{site}/metrics or one of the named reports");
+const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
+const METHOD: Failed = failed(405, "Method not allowed", "ask with GET");
+const NO_TOKEN: Failed = failed(401, "No token", "send the header Authorization: Bearer TOKEN");
+const UNKNOWN_TOKEN: Failed =
+    failed(401, "Unknown token", "this token is not known or was revoked");
+const NOT_ALLOWED: Failed = failed(403, "Not allowed", "this token does not open this site");
+const UNREAD: Failed = failed(503, "Not answered", "the store could not be read; ask again");
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        Self {
+            status: 400,
+            title: "The question is refused",
+            detail: refused.detail.clone().into(),
+            refused: Some(Box::new(refused)),
+        }
+    }
+}
+
+fn unread(error: &dyn std::fmt::Display) -> Failed {
+    tracing::error!("settings could not be read: {error}");
+    UNREAD
+}
+
+fn failed_scan(site: i32, error: &ScanError) -> Failed {
+    if let ScanError::TooLarge { .. } = error {
+        return Failed { detail: error.to_string().into(), ..failed(422, "Too large", "") };
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    tracing::error!(site, "question failed: {text}");
+    UNREAD
+}
+
+fn finish(
+    outcome: Result<Answered, Failed>,
+    request_id: &str,
+    head: bool,
+) -> ApiGatewayV2httpResponse {
+    let answered = outcome.unwrap_or_else(|failed| {
+        let Failed { status, title, detail, refused } = failed;
+        let body = problem(status, title, &detail, refused.as_deref(), request_id);
+        Answered { status, kind: PROBLEM, body }
+    });
     let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = status;
-    response.headers.insert("content-type", HeaderValue::from_static(kind));
-    response.headers.insert("cache-control", HeaderValue::from_static("no-store"));
-    response.body = Some(Body::Text(body));
+    response.status_code = answered.status;
+    let headers = &mut response.headers;
+    let fixed = HeaderValue::from_static;
+    headers.insert(CACHE_CONTROL, fixed("no-store"));
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, request_id);
+    }
+    // A token comes in a header that a page must put there itself, never by the browser's own doing.
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, fixed("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, fixed("request-id"));
+    match answered.status {
+        204 => {
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fixed("authorization"));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, fixed("86400"));
+            return response;
+        }
+        401 => drop(headers.insert(WWW_AUTHENTICATE, fixed("Bearer"))),
+        405 => drop(headers.insert(ALLOW, METHODS)),
+        _ => {}
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.kind));
+    response.body = (!head).then_some(Body::Text(answered.body));
     response
 }

@@ -21,12 +21,9 @@ async fn main() -> Result<(), Error> {
         lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
             .await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let query = &Query {
-        sites: SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
-        tokens: TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
-        store,
-        clock,
-    };
+    let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
+    let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
+    let query = &Query::new(store, sites, tokens, clock);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
         Ok::<ApiGatewayV2httpResponse, Error>(query.handle(event.payload).await)
     }))

@@ -1,258 +1,280 @@
 //! A question, checked: what is asked, of which dates, by what.
+//!
+//! Texts become names of the tables of metrics and dimensions here, once; knows no row.
+
+mod dates;
+mod parameters;
 
 use jiff::civil::Date;
-use lake::limits::{DEFAULT_ROW_LIMIT, MAX_DATES};
-use percent_encoding::percent_decode_str;
+use jiff::tz::TimeZone;
+use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
+use lake::site::Section;
 
-/// Metrics that are answered.
-pub const METRICS: [&str; 20] = [
-    "hits",
-    "pageviews",
-    "unique_pageviews",
-    "downloads",
-    "unique_downloads",
-    "outlinks",
-    "unique_outlinks",
-    "events",
-    "searches",
-    "conversions",
-    "visits",
-    "visitors",
-    "actions",
-    "bounces",
-    "bounce_rate",
-    "visit_duration",
-    "avg_visit_duration",
-    "actions_per_visit",
-    "entries",
-    "exits",
+pub use parameters::{Parameters, Refused};
+
+use crate::calendar::Interval;
+use crate::dimension::{DIMENSIONS, Dimension};
+use crate::metric::{METRICS, Metric};
+
+/// Every parameter.
+pub const PARAMETERS: [&str; 15] = [
+    "metrics",
+    "from",
+    "to",
+    "period",
+    "date",
+    "interval",
+    "by",
+    "section",
+    "section_depth",
+    "tz",
+    "bots",
+    "order",
+    "limit",
+    "offset",
+    "format",
 ];
-/// Dimensions that are answered, with the column that holds each.
-pub const DIMENSIONS: [(&str, &str); 13] = [
-    ("page", "path"),
-    ("download", "target"),
-    ("outlink", "target"),
-    ("entry_page", "entry_path"),
-    ("exit_page", "exit_path"),
-    ("title", "title"),
-    ("channel", "channel"),
-    ("source", "source"),
-    ("referrer", "referrer_host"),
-    ("country", "country"),
-    ("device", "device"),
-    ("browser", "browser"),
-    ("os", "os"),
-];
-const INTERVALS: [&str; 6] = ["none", "hour", "day", "week", "month", "year"];
-const BOTS: [&str; 3] = ["exclude", "include", "only"];
-const FORMATS: [&str; 2] = ["json", "csv"];
-const PARAMETERS: [&str; 10] =
-    ["metrics", "from", "to", "interval", "by", "section", "limit", "order", "bots", "format"];
+const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
+
+/// Which hits by the mark of bots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bots {
+    /// People alone.
+    Exclude,
+    /// All.
+    Include,
+    /// Bots alone.
+    Only,
+}
+
+/// The form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON.
+    Json,
+    /// CSV.
+    Csv,
+}
+
+/// What rows are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The bucket of time.
+    Time,
+    /// The metric with this place in the question.
+    Metric(usize),
+    /// The dimension with this place in the question.
+    Dimension(usize),
+}
+
+/// The order of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub key: Key,
+    /// From the largest.
+    pub descending: bool,
+}
+
+/// Paths that belong to a part of the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    include: Vec<String>,
+    exclude: Vec<String>,
+}
+
+impl Paths {
+    fn new(include: &[String], exclude: &[String]) -> Self {
+        let prefix = |path: &String| path.trim_end_matches('/').to_owned();
+        Self {
+            include: include.iter().map(prefix).collect(),
+            exclude: exclude.iter().map(prefix).collect(),
+        }
+    }
+
+    /// `/news` holds `/news` and `/news/x`, not `/newsletter`.
+    #[must_use]
+    pub fn hold(&self, path: &str) -> bool {
+        let below = |prefix: &String| {
+            let rest = path.strip_prefix(prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.include.iter().any(below) && !self.exclude.iter().any(below)
+    }
+}
 
 /// A question that can be answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// Names out of [`METRICS`].
-    pub metrics: Vec<&'static str>,
+    /// The metrics, in the order asked.
+    pub metrics: Vec<&'static Metric>,
     /// First date.
     pub from: Date,
     /// Last date.
     pub to: Date,
-    /// hour, day, week, month, year or none.
-    pub interval: &'static str,
-    /// The dimension and its column.
-    pub by: Option<(&'static str, &'static str)>,
-    /// Path prefix or name of a section.
-    pub section: Option<String>,
-    /// Rows at most.
+    /// The length of the buckets.
+    pub interval: Interval,
+    /// The dimensions, in the order asked.
+    pub by: Vec<&'static Dimension>,
+    /// The part of the site that is asked about.
+    pub section: Option<Paths>,
+    /// Levels of the path in `by=section`.
+    pub section_depth: usize,
+    /// The zone, where it is not the site's.
+    pub tz: Option<TimeZone>,
+    /// Which hits by the mark of bots.
+    pub bots: Bots,
+    /// The order of the rows, where it is asked for.
+    pub order: Option<Order>,
+    /// Combinations of values at most; without dimensions: rows.
     pub limit: usize,
-    /// Metric or dimension, and whether descending.
-    pub order: Option<(String, bool)>,
-    /// exclude, include or only.
-    pub bots: &'static str,
-    /// json or csv.
-    pub format: &'static str,
+    /// Combinations (rows) left out at the beginning.
+    pub offset: usize,
+    /// The form of the answer.
+    pub format: Format,
 }
 
-/// Why a question was refused: the parts of a problem document.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Refused {
-    /// The parameter.
-    pub parameter: String,
-    /// Its value.
-    pub value: String,
-    /// What is wrong and what to do.
-    pub detail: String,
-    /// What is allowed.
-    pub allowed: Vec<String>,
-    /// The nearest right name.
-    pub suggestion: Option<String>,
+/// What of the site a question must know.
+pub struct Surroundings<'a> {
+    /// Today in a zone; in the site's without one.
+    pub today: &'a (dyn Fn(Option<&TimeZone>) -> Date + Sync),
+    /// The site's named sections.
+    pub sections: &'a [Section],
 }
 
 impl Question {
-    /// Reads the query string; `today` is the site's.
+    /// Reads the query string.
     ///
     /// # Errors
     ///
     /// [`Refused`] naming the parameter, its value and what is allowed.
-    pub fn parse(query: &str, today: Date) -> Result<Self, Refused> {
-        let pairs = pairs(query);
-        if let Some((name, value)) =
-            pairs.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
-        {
-            return Err(unknown("parameter", name, value, &PARAMETERS));
-        }
-        let of = |name: &str| {
-            pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
-        };
-        let to = date("to", of("to"), today)?;
-        let from = date(
-            "from",
-            of("from"),
-            to.checked_sub(jiff::SignedDuration::from_hours(24 * 29)).unwrap_or(to),
-        )?;
-        let days = from.until(to).map(|span| i64::from(span.get_days())).unwrap_or(i64::MAX);
-        if from > to || days >= MAX_DATES {
-            return Err(refused(
-                "from",
-                &from.to_string(),
-                &format!("from {from} to {to} must be 1 to {MAX_DATES} dates"),
-                &[],
-            ));
-        }
-        let by = match of("by").filter(|by| !by.is_empty()) {
-            None => None,
-            Some(name) => {
-                let names = DIMENSIONS.map(|(name, _)| name);
-                let found = DIMENSIONS.into_iter().find(|(known, _)| *known == name);
-                Some(found.ok_or_else(|| unknown("by", name, name, &names))?)
-            }
-        };
-        let metrics = of("metrics").unwrap_or("pageviews,visits,visitors");
-        let limit = match of("limit") {
-            None => DEFAULT_ROW_LIMIT,
-            Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
-                refused("limit", text, "limit must be a whole number above 0", &[])
-            })?,
-        };
-        let question = Self {
-            metrics: metrics
-                .split(',')
-                .map(|name| one_of("metrics", name.trim(), &METRICS))
-                .collect::<Result<_, _>>()?,
+    pub fn parse(query: &str, of: &Surroundings<'_>) -> Result<Self, Refused> {
+        Self::from_parameters(&Parameters::parse(query, &PARAMETERS)?, of)
+    }
+
+    /// Reads parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Question::parse`].
+    pub fn from_parameters(given: &Parameters, of: &Surroundings<'_>) -> Result<Self, Refused> {
+        let tz = given.of("tz").map(zone).transpose()?;
+        let (from, to) = dates::dates(given, (of.today)(tz.as_ref()))?;
+        let metrics = metrics(given)?;
+        let by = dimensions(given)?;
+        let interval = given.one_of("interval", &Interval::NAMES)?;
+        // A series of time has no holes, so that only an explicit limit cuts it.
+        let default_limit = if by.is_empty() { usize::MAX } else { DEFAULT_ROW_LIMIT };
+        Ok(Self {
             from,
             to,
-            interval: one_of("interval", of("interval").unwrap_or("none"), &INTERVALS)?,
+            interval,
+            section: given.of("section").map(|name| section(name, of.sections)).transpose()?,
+            section_depth: section_depth(given)?,
+            tz,
+            bots: given.one_of(
+                "bots",
+                &[("exclude", Bots::Exclude), ("include", Bots::Include), ("only", Bots::Only)],
+            )?,
+            order: given.of("order").map(|text| order(text, &metrics, &by)).transpose()?,
+            limit: given.number("limit", 1)?.unwrap_or(default_limit),
+            offset: given.number("offset", 0)?.unwrap_or(0),
+            format: given.one_of("format", &[("json", Format::Json), ("csv", Format::Csv)])?,
+            metrics,
             by,
-            section: of("section").filter(|section| !section.is_empty()).map(str::to_owned),
-            limit,
-            order: of("order").map(|order| {
-                order
-                    .strip_prefix('-')
-                    .map_or((order.to_owned(), false), |name| (name.to_owned(), true))
-            }),
-            bots: one_of("bots", of("bots").unwrap_or("exclude"), &BOTS)?,
-            format: one_of("format", of("format").unwrap_or("json"), &FORMATS)?,
-        };
-        question.check_order()?;
-        Ok(question)
-    }
-
-    fn check_order(&self) -> Result<(), Refused> {
-        let Some((name, _)) = &self.order else { return Ok(()) };
-        let mut allowed = self.metrics.clone();
-        allowed.push("time");
-        allowed.extend(self.by.map(|(name, _)| name));
-        if allowed.contains(&name.as_str()) {
-            Ok(())
-        } else {
-            Err(unknown("order", name, name, &allowed))
-        }
-    }
-
-    /// The dates, first to last.
-    #[must_use]
-    pub fn dates(&self) -> Vec<Date> {
-        let mut dates = vec![self.from];
-        while let Some(next) =
-            dates.last().and_then(|date| date.tomorrow().ok()).filter(|next| *next <= self.to)
-        {
-            dates.push(next);
-        }
-        dates
-    }
-}
-
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let decode =
-        |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let split = |pair: &str| {
-        pair.split_once('=').map_or_else(
-            || (decode(pair), String::new()),
-            |(name, value)| (decode(name), decode(value)),
-        )
-    };
-    query.split('&').filter(|pair| !pair.is_empty()).map(split).collect()
-}
-
-fn date(name: &str, text: Option<&str>, default: Date) -> Result<Date, Refused> {
-    text.map_or(Ok(default), |text| {
-        text.parse().map_err(|_| {
-            refused(name, text, &format!("{name} must be a date such as 2026-11-24"), &[])
         })
+    }
+}
+
+fn metrics(given: &Parameters) -> Result<Vec<&'static Metric>, Refused> {
+    let mut names = given.list("metrics")?;
+    if names.is_empty() {
+        names.extend(DEFAULT_METRICS);
+    }
+    let find = |name: &str| {
+        Metric::find(name).ok_or_else(|| {
+            let known: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+            Refused::unknown("metrics", name, &known)
+        })
+    };
+    names.into_iter().map(find).collect()
+}
+
+fn dimensions(given: &Parameters) -> Result<Vec<&'static Dimension>, Refused> {
+    let names = given.list("by")?;
+    if names.len() > MAX_QUESTION_DIMENSIONS {
+        let detail = format!(
+            "by has {} dimensions; at most {MAX_QUESTION_DIMENSIONS} can be asked at once",
+            names.len()
+        );
+        return Err(Refused::new("by", &names.join(","), detail));
+    }
+    let find = |name: &str| {
+        Dimension::find(name).ok_or_else(|| {
+            let known: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.name).collect();
+            Refused::unknown("by", name, &known)
+        })
+    };
+    let by: Vec<&Dimension> = names.iter().copied().map(find).collect::<Result<_, _>>()?;
+    let kinds: Vec<_> = by.iter().filter_map(|dimension| dimension.kind).collect();
+    if kinds.windows(2).any(|pair| pair.first() != pair.last()) {
+        let detail =
+            "these dimensions belong to hits of different kinds, so that no hit has them all";
+        return Err(Refused::new("by", &names.join(","), detail));
+    }
+    Ok(by)
+}
+
+fn order(text: &str, metrics: &[&Metric], by: &[&Dimension]) -> Result<Order, Refused> {
+    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    let metric = metrics.iter().position(|metric| metric.name == name).map(Key::Metric);
+    let dimension = || by.iter().position(|it| it.name == name).map(Key::Dimension);
+    let key = metric.or_else(dimension).or_else(|| (name == "time").then_some(Key::Time));
+    key.map(|key| Order { key, descending }).ok_or_else(|| {
+        let mut allowed: Vec<&str> = metrics.iter().map(|metric| metric.name).collect();
+        allowed.extend(by.iter().map(|dimension| dimension.name));
+        allowed.push("time");
+        Refused::unknown("order", name, &allowed)
     })
 }
 
-fn one_of(parameter: &str, name: &str, allowed: &[&'static str]) -> Result<&'static str, Refused> {
-    allowed
-        .iter()
-        .copied()
-        .find(|known| *known == name)
-        .ok_or_else(|| unknown(parameter, name, name, allowed))
-}
-
-fn unknown(parameter: &str, name: &str, value: &str, allowed: &[&str]) -> Refused {
-    let nearest = allowed.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
-    let parameter = if parameter == "parameter" { name } else { parameter };
-    let mut refused = refused(parameter, value, &format!("{name:?} is not known here"), allowed);
-    refused.suggestion = nearest.map(|nearest| (*nearest).to_owned());
-    refused
-}
-
-fn refused(parameter: &str, value: &str, detail: &str, allowed: &[&str]) -> Refused {
-    let allowed = allowed.iter().map(|name| (*name).to_owned()).collect();
-    Refused {
-        parameter: parameter.to_owned(),
-        value: value.to_owned(),
-        detail: detail.to_owned(),
-        allowed,
-        suggestion: None,
+fn section(name: &str, sections: &[Section]) -> Result<Paths, Refused> {
+    if let Some(section) = sections.iter().find(|section| section.name == name) {
+        return Ok(Paths::new(&section.include, &section.exclude));
     }
+    if name.starts_with('/') {
+        return Ok(Paths::new(&[name.to_owned()], &[]));
+    }
+    let known: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
+    let mut refused = Refused::unknown("section", name, &known);
+    refused.detail = format!(
+        "section is {name:?}; give a path that begins with / or the name of one of the site's sections"
+    );
+    Err(refused)
+}
+
+fn section_depth(given: &Parameters) -> Result<usize, Refused> {
+    let depth = given.number("section_depth", 1)?.unwrap_or(1);
+    let text = given.of("section_depth").unwrap_or_default();
+    let refused = || {
+        Refused::new(
+            "section_depth",
+            text,
+            format!("section_depth must be 1 to {MAX_SECTION_DEPTH}"),
+        )
+    };
+    (depth <= MAX_SECTION_DEPTH).then_some(depth).ok_or_else(refused)
+}
+
+fn zone(name: &str) -> Result<TimeZone, Refused> {
+    TimeZone::get(name).ok().filter(|zone| zone.iana_name().is_some()).ok_or_else(|| {
+        let near = |known: &String| strsim::damerau_levenshtein(name, known);
+        let nearest = jiff::tz::db().available().map(|name| name.to_string()).min_by_key(near);
+        let detail =
+            format!("tz is {name:?}; give a zone of the IANA database such as Europe/Berlin");
+        Refused { suggestion: nearest, ..Refused::new("tz", name, detail) }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_typo_is_refused_with_the_nearest_right_name() {
-        let today = jiff::civil::date(2026, 11, 24);
-        let refused = Question::parse("metrics=pageveiws", today).unwrap_err();
-        assert_eq!(
-            (refused.parameter.as_str(), refused.suggestion.as_deref()),
-            ("metrics", Some("pageviews"))
-        );
-        assert_eq!(Question::parse("form=2026-01-01", today).unwrap_err().parameter, "form");
-        assert!(Question::parse("from=2026-11-25&to=2026-11-24", today).is_err());
-    }
-
-    #[test]
-    fn without_dates_the_last_thirty_are_asked() {
-        let question = Question::parse("", jiff::civil::date(2026, 11, 24)).unwrap();
-        assert_eq!(
-            (question.dates().len(), question.from.to_string().as_str()),
-            (30, "2026-10-26")
-        );
-    }
-}
+mod tests;

@@ -1,61 +1,95 @@
-//! Reads the dates of a question and counts.
+//! Reads the dates of a question and counts: one pass over the columns that it needs, pruned by
+//! site, of the table and of the hot objects that the table does not hold yet.
 //!
-//! A date whose table holds all its hot objects is read as it stands; one with waiting hits is
-//! worked out anew by the rules that the merge uses.
+//! In sequence there are four reads at most: lists, footers, and the columns; where hits wait, the
+//! hot objects and ids besides. Dates are read side by side. Knows objects; knows no request.
 
-mod count;
-mod read;
+mod date;
+mod decode;
+mod error;
+mod fetch;
+mod footers;
+mod links;
+mod list;
+mod open;
+mod prune;
+mod waiting;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use lake::site::Section;
+use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
 use lake::store::StoreRef;
+use tokio::sync::Semaphore;
 
-use crate::question::Question;
+use crate::count::{Counted, Tally};
+use crate::plan::Plan;
+pub use error::ScanError;
+pub use footers::{Footer, Footers};
 
-/// One row of an answer: bucket of time and value of the dimension.
-pub type Key = (String, Option<String>);
-
-/// What is counted for a row.
-#[derive(Debug, Clone, Default)]
-pub struct Counts {
-    pub(crate) sums: BTreeMap<&'static str, f64>,
-    pub(crate) visitors: HashSet<u64>,
+/// What scans need; kept from question to question.
+#[derive(Debug)]
+pub struct Scanner {
+    store: StoreRef,
+    footers: Footers,
+    cpu: Arc<Semaphore>,
 }
 
-/// Everything counted for a question.
-#[derive(Debug, Default)]
-pub struct Counted {
-    /// By bucket and value.
-    pub rows: BTreeMap<Key, Counts>,
-    /// The same over all values, by bucket; and over everything.
-    pub totals: Counts,
-    /// By date: over, and nothing waits to be merged.
-    pub merged: BTreeMap<Date, bool>,
+/// What was counted, and how complete it is.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The rows.
+    pub counted: Counted,
+    /// Partitions whose hits are not all merged.
+    pub waiting: BTreeSet<Date>,
 }
 
-/// Counts a question.
-///
-/// # Errors
-///
-/// When an object cannot be read.
-pub async fn scan(
-    store: &StoreRef,
-    site: i32,
-    zone: &TimeZone,
-    sections: &[Section],
-    question: &Question,
-) -> anyhow::Result<Counted> {
-    let mut counted = Counted::default();
-    let filter = count::Filter::new(site, zone.clone(), sections, question);
-    for dt in question.dates() {
-        let date = read::date(store, dt).await?;
-        counted.merged.insert(dt, !date.waiting);
-        for batch in &date.batches {
-            count::batch(batch, dt, &filter, &mut counted)?;
+impl Scanner {
+    /// A scanner of a store.
+    #[must_use]
+    pub fn new(store: StoreRef) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            store,
+            footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
+            cpu: Arc::new(Semaphore::new(processors.max(2))),
         }
     }
-    Ok(counted)
+
+    /// Counts a question over these partitions, which are in the order of time.
+    ///
+    /// # Errors
+    ///
+    /// When an object cannot be read, or the answer needs too much memory.
+    pub async fn scan(&self, plan: &Arc<Plan>, partitions: &[Date]) -> Result<Scanned, ScanError> {
+        let objects = list::dates(&self.store, partitions).await?;
+        let mut counts = Vec::new();
+        for (dt, objects) in objects {
+            counts.push(date::count(self, plan, dt, objects));
+        }
+        let mut counts = futures_util::stream::iter(counts).buffered(QUERY_CONCURRENT_DATES);
+        let mut tally = Tally::new(plan);
+        let mut waiting = BTreeSet::new();
+        while let Some(of_date) = counts.try_next().await? {
+            if of_date.waiting {
+                waiting.insert(of_date.dt);
+            }
+            tally = decode::on_thread(&self.cpu, move || {
+                tally.take_over(of_date.tally);
+                Ok(tally)
+            })
+            .await?;
+            if tally.size() > MAX_COUNTED {
+                return Err(ScanError::TooLarge { limit: MAX_COUNTED });
+            }
+        }
+        let plan = Arc::clone(plan);
+        let counted = decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&plan))).await?;
+        Ok(Scanned { counted, waiting })
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! A question worked out for the scan: which columns, which sums, which rows.
+//!
+//! Everything here is derived from the tables of [`crate::metric`] and [`crate::dimension`].
+
+use lake::columns::schema_for_reading;
+
+use crate::calendar::Calendar;
+use crate::dimension::{Dimension, Origin};
+use crate::metric::{Distinct, Measure, Sum};
+use crate::question::{Bots, Question};
+
+/// Which rows count, by the text of one column; asked once for each entry of a dictionary.
+pub struct Predicate {
+    /// The column, one of few distinct values.
+    pub column: &'static str,
+    /// Whether a row with this text counts.
+    pub test: Box<dyn Fn(Option<&str>) -> bool + Send + Sync>,
+}
+
+/// How a metric is had from what was added up.
+#[derive(Debug, Clone, Copy)]
+pub enum Take {
+    /// The sum with this number.
+    Sum(usize),
+    /// The count of different values with this number.
+    Distinct(usize),
+    /// A sum by another.
+    Ratio(usize, usize),
+}
+
+/// What the scan does for one question.
+pub struct Plan {
+    /// The site.
+    pub site: i32,
+    /// The columns to read, in the order of the table.
+    pub columns: Vec<&'static str>,
+    /// What is added up.
+    pub sums: Vec<Sum>,
+    /// What is counted by different values.
+    pub distincts: Vec<Distinct>,
+    /// By metric of the question.
+    pub takes: Vec<Take>,
+    /// The dimensions.
+    pub by: Vec<&'static Dimension>,
+    /// Levels of the path in the dimension `section`.
+    pub section_depth: usize,
+    /// All of them must hold. The grammar of filters will add its conditions here.
+    pub predicates: Vec<Predicate>,
+    /// Days and buckets.
+    pub calendar: Calendar,
+    /// Whether rows are divided into several buckets of time.
+    pub by_time: bool,
+    /// Whether the borders of visits matter.
+    pub by_visit: bool,
+}
+
+impl Plan {
+    /// The plan of a question.
+    #[must_use]
+    pub fn new(site: i32, question: &Question, calendar: Calendar) -> Self {
+        let mut plan = Self {
+            site,
+            columns: Vec::new(),
+            sums: Vec::new(),
+            distincts: Vec::new(),
+            takes: Vec::new(),
+            by: question.by.clone(),
+            section_depth: question.section_depth,
+            predicates: predicates(question),
+            calendar,
+            by_time: question.interval != crate::calendar::Interval::None,
+            by_visit: false,
+        };
+        for metric in &question.metrics {
+            let take = match metric.measure {
+                Measure::Sum(sum) => Take::Sum(plan.sum(sum)),
+                Measure::Distinct(distinct) => Take::Distinct(plan.distinct(distinct)),
+                Measure::Ratio(part, whole) => Take::Ratio(plan.sum(part), plan.sum(whole)),
+            };
+            plan.takes.push(take);
+        }
+        let needed = plan.needed();
+        let in_order = schema_for_reading();
+        let names = in_order.fields().iter().map(|field| field.name().as_str());
+        plan.columns =
+            names.filter_map(|name| needed.iter().copied().find(|it| *it == name)).collect();
+        plan.by_visit = plan.columns.contains(&"is_entry");
+        plan
+    }
+
+    fn sum(&mut self, sum: Sum) -> usize {
+        self.sums.iter().position(|known| *known == sum).unwrap_or_else(|| {
+            self.sums.push(sum);
+            self.sums.len() - 1
+        })
+    }
+
+    fn distinct(&mut self, distinct: Distinct) -> usize {
+        self.distincts.iter().position(|known| *known == distinct).unwrap_or_else(|| {
+            self.distincts.push(distinct);
+            self.distincts.len() - 1
+        })
+    }
+
+    fn needed(&self) -> Vec<&'static str> {
+        let sums = self.sums.iter().flat_map(Sum::columns);
+        let distincts = self.distincts.iter().flat_map(Distinct::columns);
+        let by = self.by.iter().flat_map(|dimension| dimension.columns());
+        let predicates = self.predicates.iter().map(|predicate| predicate.column);
+        let time = self.calendar.needs_time().then_some("ts");
+        sums.chain(distincts).chain(by).chain(predicates).chain(time).collect()
+    }
+}
+
+/// Whether the calendar of a question must know local hours.
+#[must_use]
+pub fn needs_hours(question: &Question) -> bool {
+    question.by.iter().any(|dimension| dimension.origin == Origin::HourOfDay)
+}
+
+fn predicates(question: &Question) -> Vec<Predicate> {
+    let mut predicates = Vec::new();
+    let mut add = |column, test: Box<dyn Fn(Option<&str>) -> bool + Send + Sync>| {
+        predicates.push(Predicate { column, test });
+    };
+    match question.bots {
+        Bots::Exclude => add("bot_reason", Box::new(|reason| reason.is_none())),
+        Bots::Only => add("bot_reason", Box::new(|reason| reason.is_some())),
+        Bots::Include => {}
+    }
+    if let Some(paths) = question.section.clone() {
+        add("path", Box::new(move |path| path.is_some_and(|path| paths.hold(path))));
+    }
+    predicates
+}

@@ -1,0 +1,158 @@
+//! The query string as pairs of name and value, each name known and given once; refusals.
+
+use percent_encoding::percent_decode_str;
+
+/// Why a question was refused: the parts of a problem document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refused {
+    /// The parameter.
+    pub parameter: String,
+    /// Its value.
+    pub value: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// What is allowed.
+    pub allowed: Vec<String>,
+    /// The nearest right name.
+    pub suggestion: Option<String>,
+}
+
+impl Refused {
+    /// A refusal without a list of what is allowed.
+    #[must_use]
+    pub fn new(parameter: &str, value: &str, detail: impl Into<String>) -> Self {
+        Self {
+            parameter: parameter.to_owned(),
+            value: value.to_owned(),
+            detail: detail.into(),
+            allowed: Vec::new(),
+            suggestion: None,
+        }
+    }
+
+    /// The refusal of a name that is none of the `allowed`.
+    #[must_use]
+    pub fn unknown(parameter: &str, name: &str, allowed: &[&str]) -> Self {
+        let nearest = allowed.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
+        let hint = nearest.map(|nearest| format!("; did you mean {nearest}?"));
+        Self {
+            allowed: allowed.iter().map(|name| (*name).to_owned()).collect(),
+            suggestion: nearest.map(|nearest| (*nearest).to_owned()),
+            ..Self::new(
+                parameter,
+                name,
+                format!(
+                    "{parameter} has {name:?}, which is not known here{}",
+                    hint.unwrap_or_default()
+                ),
+            )
+        }
+    }
+}
+
+/// The parameters of one question.
+#[derive(Debug, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when a name is none of the `known` or given twice, or the text is not UTF-8.
+    pub fn parse(query: &str, known: &[&str]) -> Result<Self, Refused> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).map_err(|name| Refused::new(&name, "", NOT_UTF8))?;
+            let value = decode(value).map_err(|value| Refused::new(&name, &value, NOT_UTF8))?;
+            if !known.contains(&name.as_str()) {
+                let mut refused = Refused::unknown(&name, &name, known);
+                let nearest = refused.suggestion.clone().unwrap_or_default();
+                refused.value = value;
+                refused.detail = format!("there is no parameter {name:?}; did you mean {nearest}?");
+                return Err(refused);
+            }
+            if pairs.iter().any(|(given, _)| *given == name) {
+                return Err(Refused::new(
+                    &name,
+                    &value,
+                    format!("{name} is given more than once; give it once"),
+                ));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Fills in what was not given.
+    pub fn set_default(&mut self, name: &str, value: &str) {
+        if self.of(name).is_none() {
+            self.0.retain(|(given, _)| given != name);
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
+    /// The value of a parameter; one without a value counts as not given.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<&str> {
+        let pair = self.0.iter().find(|(given, value)| given == name && !value.is_empty());
+        pair.map(|(_, value)| value.as_str())
+    }
+
+    /// The value as one of named things, or the first of these.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when it is none of them.
+    pub fn one_of<T: Copy>(&self, name: &str, named: &[(&'static str, T)]) -> Result<T, Refused> {
+        let given = self.of(name).or(named.first().map(|(name, _)| *name)).unwrap_or_default();
+        let found = named.iter().find(|(known, _)| *known == given).map(|(_, thing)| *thing);
+        found.ok_or_else(|| {
+            let allowed: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+            Refused::unknown(name, given, &allowed)
+        })
+    }
+
+    /// The value as a whole number of at least `least`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when it is not.
+    pub fn number(&self, name: &str, least: usize) -> Result<Option<usize>, Refused> {
+        let Some(text) = self.of(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| *number >= least);
+        let refused =
+            || Refused::new(name, text, format!("{name} must be a whole number, {least} or above"));
+        number.map(Some).ok_or_else(refused)
+    }
+
+    /// The value as a comma list of names, none twice.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when a name is given twice.
+    pub fn list(&self, name: &str) -> Result<Vec<&str>, Refused> {
+        let mut names: Vec<&str> = Vec::new();
+        for given in self.of(name).into_iter().flat_map(|list| list.split(',')) {
+            let given = given.trim();
+            if names.contains(&given) {
+                return Err(Refused::new(name, given, format!("{name} names {given} twice")));
+            }
+            names.push(given);
+        }
+        Ok(names)
+    }
+}
+
+const NOT_UTF8: &str = "the text is not UTF-8 after percent-decoding";
+
+fn decode(text: &str) -> Result<String, String> {
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced);
+    match decoded.clone().decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(decoded.decode_utf8_lossy().into_owned()),
+    }
+}

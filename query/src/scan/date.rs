@@ -1,0 +1,146 @@
+//! One date: its table objects as one version each, the hits that wait, counted.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use lake::limits::{MAX_COUNTED, QUERY_DATE_ATTEMPTS, QUERY_READ_BYTES};
+
+use super::Scanner;
+use super::decode::{self, Pending, on_thread, schema_of};
+use super::error::ScanError;
+use super::list::{self, Objects};
+use super::open::{self, Opened};
+use super::prune::{Piece, pieces};
+use super::waiting::{self, Mask};
+use crate::count::{Counter, Tally};
+use crate::plan::Plan;
+
+/// Reads of one date that are under way while an earlier one is counted.
+const READ_AHEAD: usize = 3;
+
+/// What was counted of one date.
+pub(super) struct DateCount {
+    pub(super) dt: Date,
+    pub(super) tally: Tally,
+    /// Hits wait to be merged.
+    pub(super) waiting: bool,
+}
+
+/// Counts a date; begun again when one of its objects was replaced meanwhile.
+pub(super) async fn count(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    dt: Date,
+    mut objects: Objects,
+) -> Result<DateCount, ScanError> {
+    let mut attempt = 1;
+    loop {
+        match try_count(scanner, plan, dt, &objects).await {
+            Err(ScanError::Replaced(path)) if attempt < QUERY_DATE_ATTEMPTS => {
+                tracing::debug!(%dt, attempt, "{path} was replaced; {dt} is read again");
+                attempt += 1;
+                let mut listed = list::dates(&scanner.store, &[dt]).await?;
+                objects = listed.remove(&dt).unwrap_or_default();
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn try_count(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    dt: Date,
+    objects: &Objects,
+) -> Result<DateCount, ScanError> {
+    let mut opens = Vec::new();
+    for part in &objects.parts {
+        opens.push(open::table(&scanner.store, &scanner.footers, part));
+    }
+    let parts: Vec<Arc<Opened>> =
+        futures_util::future::try_join_all(opens).await?.into_iter().map(Arc::new).collect();
+    // Of several parts each holds its own sites of a hot object; what one lacks may be the site's.
+    let held = |path| !parts.is_empty() && parts.iter().all(|it| it.footer.holds.contains(path));
+    let hot: Vec<_> = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
+    let waiting = !hot.is_empty();
+    let worked_out = waiting::work_out(scanner, plan, &parts, hot).await?;
+    let day = plan.calendar.day_of_partition(dt);
+    let mut counter = Counter::new(Arc::clone(plan));
+    for (at, part) in parts.iter().enumerate() {
+        let skip = worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(at));
+        counter = count_table(scanner, plan, part, (day, skip), counter).await?;
+    }
+    let tally = on_thread(&scanner.cpu, move || {
+        if let Some(worked_out) = worked_out {
+            counter.count(&worked_out.rows, day, None)?;
+        }
+        Ok(counter.finish())
+    })
+    .await?;
+    Ok(DateCount { dt, tally, waiting })
+}
+
+/// Counts the site's rows of a table object, while the next are read.
+async fn count_table(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    opened: &Arc<Opened>,
+    (day, skip): (Option<u32>, Option<&Mask>),
+    mut counter: Counter,
+) -> Result<Counter, ScanError> {
+    let schema = schema_of(&plan.columns);
+    let mut reads = Vec::new();
+    for group in in_groups(plan, opened) {
+        let begin = |piece| Pending::new(opened, piece, &plan.columns, None);
+        let pending = group.into_iter().map(begin).collect::<Result<Vec<_>, _>>()?;
+        let (store, cpu) = (&scanner.store, &scanner.cpu);
+        reads.push(decode::read(store, cpu, opened, pending, plan.site, &schema));
+    }
+    let mut reads = futures_util::stream::iter(reads).buffered(READ_AHEAD);
+    while let Some(rows) = reads.try_next().await? {
+        let marked = |rows: decode::Rows| {
+            let marks = skip.and_then(|skip| skip.of(rows.first_row, rows.batch.num_rows()));
+            (rows.batch, marks.map(<[bool]>::to_vec))
+        };
+        let batches: Vec<_> = rows.into_iter().map(marked).collect();
+        counter = on_thread(&scanner.cpu, move || {
+            for (batch, marks) in batches {
+                counter.count(&batch, day, marks.as_deref())?;
+            }
+            Ok(counter)
+        })
+        .await?;
+        if counter.size() > MAX_COUNTED {
+            return Err(ScanError::TooLarge { limit: MAX_COUNTED });
+        }
+    }
+    Ok(counter)
+}
+
+/// Pieces that are read together: about [`QUERY_READ_BYTES`] of the columns that are needed.
+fn in_groups(plan: &Plan, opened: &Opened) -> Vec<Vec<Piece>> {
+    let metadata = opened.footer.metadata.metadata();
+    let needed = |piece: &Piece| -> u64 {
+        let columns = metadata.row_groups().get(piece.row_group).map(|group| group.columns());
+        let ours = columns.into_iter().flatten().filter(|column| {
+            let path = column.column_path().parts();
+            path.first().is_some_and(|name| plan.columns.contains(&name.as_str()))
+        });
+        ours.map(|column| u64::try_from(column.compressed_size()).unwrap_or_default()).sum()
+    };
+    let mut groups: Vec<Vec<Piece>> = Vec::new();
+    let mut room = 0;
+    for piece in pieces(metadata, plan.site) {
+        let bytes = needed(&piece);
+        match groups.last_mut() {
+            Some(group) if bytes <= room => group.push(piece),
+            _ => {
+                room = QUERY_READ_BYTES;
+                groups.push(vec![piece]);
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    groups
+}

@@ -1,0 +1,195 @@
+//! Columns of pieces of an object: which bytes they need, and the batches that these make.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int32Type, Schema, SchemaRef};
+use bytes::Bytes;
+use lake::columns::schema_for_reading;
+use lake::parquet_file::adapt;
+use lake::store::StoreRef;
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+
+use super::error::ScanError;
+use super::fetch::{fetch, slice};
+use super::open::Opened;
+use super::prune::Piece;
+
+/// Rows of one piece that belong to the site.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) batch: RecordBatch,
+    /// Number of the first within the object, where they follow one another there.
+    pub(super) first_row: usize,
+}
+
+/// The schema of some columns, in the order of the table.
+pub(super) fn schema_of(columns: &[&str]) -> SchemaRef {
+    let all = schema_for_reading();
+    let fields = all.fields().iter().filter(|field| columns.contains(&field.name().as_str()));
+    Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+}
+
+/// A piece on its way: its decoder, and the bytes that this waits for.
+pub(super) struct Pending {
+    piece: Piece,
+    decoder: ParquetPushDecoder,
+    needs: Vec<Range<u64>>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Pending {
+    /// Begins to read some columns of a piece; of its rows only those that are `chosen`.
+    pub(super) fn new(
+        opened: &Opened,
+        piece: Piece,
+        columns: &[&str],
+        chosen: Option<RowSelection>,
+    ) -> Result<Self, ScanError> {
+        let metadata = opened.footer.metadata.clone();
+        let schema = metadata.parquet_schema();
+        // The number of rows must come from some column; and the site tells whose they are.
+        let site = (!piece.exact || columns.is_empty()).then_some("site");
+        let names = columns.iter().copied().chain(site);
+        let mask = ProjectionMask::columns(schema, names);
+        let mut builder = ParquetPushDecoderBuilder::new_with_metadata(metadata)
+            .with_row_groups(vec![piece.row_group])
+            .with_batch_size(piece.all_rows.max(1))
+            .with_projection(mask);
+        if let Some(selection) = chosen.or_else(|| selection(&piece)) {
+            builder = builder.with_row_selection(selection);
+        }
+        let decoder = builder.build().map_err(ScanError::parquet(&opened.path))?;
+        let mut pending = Self { piece, decoder, needs: Vec::new(), batches: Vec::new() };
+        pending.advance(opened)?;
+        Ok(pending)
+    }
+
+    /// Decodes as far as the bytes go.
+    fn advance(&mut self, opened: &Opened) -> Result<(), ScanError> {
+        self.needs.clear();
+        loop {
+            match self.decoder.try_decode().map_err(ScanError::parquet(&opened.path))? {
+                DecodeResult::Data(batch) => self.batches.push(batch),
+                DecodeResult::Finished => return Ok(()),
+                DecodeResult::NeedsData(ranges) => {
+                    self.needs = ranges;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, opened: &Opened, bytes: Vec<Bytes>) -> Result<(), ScanError> {
+        let ranges = std::mem::take(&mut self.needs);
+        self.decoder.push_ranges(ranges, bytes).map_err(ScanError::parquet(&opened.path))?;
+        self.advance(opened)
+    }
+
+    /// The rows, cut to the site, with exactly the columns of the schema.
+    fn finish(self, site: i32, schema: &SchemaRef) -> Result<Vec<Rows>, ScanError> {
+        let mut first_row = self.piece.first_row;
+        let mut out = Vec::new();
+        for batch in self.batches {
+            let (start, cut) =
+                if self.piece.exact { (0, batch.clone()) } else { of_site(&batch, site)? };
+            out.push(Rows { batch: adapt_rows(&cut, schema)?, first_row: first_row + start });
+            first_row += batch.num_rows();
+        }
+        out.retain(|rows| rows.batch.num_rows() > 0);
+        Ok(out)
+    }
+}
+
+pub(super) fn adapt_rows(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ScanError> {
+    if schema.fields().is_empty() {
+        let options =
+            arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        return Ok(RecordBatch::try_new_with_options(Arc::clone(schema), Vec::new(), &options)?);
+    }
+    Ok(adapt(batch, schema)?)
+}
+
+fn selection(piece: &Piece) -> Option<RowSelection> {
+    if piece.rows.len() == piece.all_rows {
+        return None;
+    }
+    Some(RowSelection::from(vec![
+        RowSelector::skip(piece.rows.start),
+        RowSelector::select(piece.rows.len()),
+        RowSelector::skip(piece.all_rows - piece.rows.end),
+    ]))
+}
+
+/// The rows of the site, and the number of the first. In the table they follow one another; in hot
+/// objects they lie anywhere.
+fn of_site(batch: &RecordBatch, site: i32) -> Result<(usize, RecordBatch), ScanError> {
+    let column = batch.column_by_name("site").and_then(|it| it.as_primitive_opt::<Int32Type>());
+    let Some(sites) = column.map(|column| column.values()) else {
+        return Ok((0, batch.slice(0, 0)));
+    };
+    if !sites.is_sorted() {
+        let mask: BooleanArray = sites.iter().map(|it| Some(*it == site)).collect();
+        return Ok((0, filter_record_batch(batch, &mask)?));
+    }
+    let start = sites.partition_point(|it| *it < site);
+    let end = sites.partition_point(|it| *it <= site);
+    Ok((start, batch.slice(start, end - start)))
+}
+
+/// Reads pieces of an opened object: bytes by one round of reads, decoding on a thread for it.
+pub(super) async fn read(
+    store: &StoreRef,
+    cpu: &Arc<tokio::sync::Semaphore>,
+    opened: &Arc<Opened>,
+    mut pending: Vec<Pending>,
+    site: i32,
+    schema: &SchemaRef,
+) -> Result<Vec<Rows>, ScanError> {
+    while pending.iter().any(|pending| !pending.needs.is_empty()) {
+        let ranges: Vec<Range<u64>> =
+            pending.iter().flat_map(|pending| pending.needs.iter().cloned()).collect();
+        let bytes = match opened.whole.as_ref().and_then(|whole| slice(whole, &ranges)) {
+            Some(bytes) => bytes,
+            None => fetch(store, &opened.path, opened.e_tag.as_deref(), &ranges).await?,
+        };
+        let opened = Arc::clone(opened);
+        pending = on_thread(cpu, move || {
+            let mut bytes = bytes.into_iter();
+            for pending in &mut pending {
+                let own: Vec<Bytes> = bytes.by_ref().take(pending.needs.len()).collect();
+                pending.push(&opened, own)?;
+            }
+            Ok(pending)
+        })
+        .await?;
+    }
+    let mut rows = Vec::new();
+    for pending in pending {
+        rows.extend(pending.finish(site, schema)?);
+    }
+    Ok(rows)
+}
+
+/// Runs work for a processor, as much at once as there are processors.
+pub(super) async fn on_thread<T: Send + 'static>(
+    cpu: &Arc<tokio::sync::Semaphore>,
+    work: impl FnOnce() -> Result<T, ScanError> + Send + 'static,
+) -> Result<T, ScanError> {
+    let cpu = Arc::clone(cpu);
+    // A task of its own: a future that nobody polls for the moment must not keep a permit.
+    let task = tokio::spawn(async move {
+        // The semaphore is never closed; without a permit the work is merely not held back.
+        let _permit = cpu.acquire_owned().await.ok();
+        tokio::task::spawn_blocking(work).await?
+    });
+    task.await?
+}

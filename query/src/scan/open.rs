@@ -1,0 +1,95 @@
+//! Opens one version of an object: its footer, by a read of its end; small objects whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lake::limits::{QUERY_FOOTER_BYTES, QUERY_SMALL_OBJECT_BYTES};
+use lake::parquet_file;
+use lake::store::StoreRef;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectMeta};
+use parquet::DecodeResult;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataPushDecoder};
+
+use super::error::ScanError;
+use super::fetch::fetch;
+use super::footers::{Footer, Footers};
+
+/// An opened version of an object.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) path: Path,
+    pub(super) e_tag: Option<String>,
+    pub(super) footer: Footer,
+    /// All its bytes, where it is small.
+    pub(super) whole: Option<Bytes>,
+}
+
+/// Opens a listed table object; [`ScanError::Replaced`] when it is no longer what was listed.
+pub(super) async fn table(
+    store: &StoreRef,
+    footers: &Footers,
+    listed: &ObjectMeta,
+) -> Result<Opened, ScanError> {
+    let (path, e_tag) = (&listed.location, listed.e_tag.clone());
+    if let Some(footer) = e_tag.as_deref().and_then(|e_tag| footers.get(path, e_tag)) {
+        return Ok(Opened { path: path.clone(), e_tag, footer, whole: None });
+    }
+    let small = listed.size <= QUERY_SMALL_OBJECT_BYTES;
+    let range = (!small)
+        .then(|| GetRange::Bounded(listed.size.saturating_sub(QUERY_FOOTER_BYTES)..listed.size));
+    let options = GetOptions { range, if_match: e_tag.clone(), ..GetOptions::default() };
+    let reading = |error| ScanError::reading(path, error);
+    let got = store.get_opts(path, options).await.map_err(reading)?;
+    // Where the listing had no ETag, the rest is pinned to that of this read.
+    let (e_tag, size) = (got.meta.e_tag.clone().or(e_tag), got.meta.size);
+    let bytes = got.bytes().await.map_err(reading)?;
+    let footer = read_footer(store, path, e_tag.as_deref(), size, bytes.clone()).await?;
+    if let Some(e_tag) = e_tag.as_deref() {
+        footers.put(path, e_tag, &footer);
+    }
+    Ok(Opened { path: path.clone(), e_tag, footer, whole: small.then_some(bytes) })
+}
+
+/// Reads a hot object whole; it is immutable.
+pub(super) async fn hot(store: &StoreRef, path: Path) -> Result<Opened, ScanError> {
+    let path = &path;
+    let reading = |error| ScanError::reading(path, error);
+    let got = store.get_opts(path, GetOptions::default()).await.map_err(reading)?;
+    let bytes = got.bytes().await.map_err(reading)?;
+    let footer = read_footer(store, path, None, bytes.len() as u64, bytes.clone()).await?;
+    Ok(Opened { path: path.clone(), e_tag: None, footer, whole: Some(bytes) })
+}
+
+/// The footer of an object of `size` bytes whose end is `tail`; what it lacks is read.
+async fn read_footer(
+    store: &StoreRef,
+    path: &Path,
+    e_tag: Option<&str>,
+    size: u64,
+    tail: Bytes,
+) -> Result<Footer, ScanError> {
+    let wrong = ScanError::parquet(path);
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(&wrong)?;
+    decoder.push_range(size - tail.len() as u64..size, tail).map_err(&wrong)?;
+    loop {
+        match decoder.try_decode().map_err(&wrong)? {
+            DecodeResult::Data(metadata) => return footer(path, metadata),
+            DecodeResult::NeedsData(ranges) => {
+                let bytes = fetch(store, path, e_tag, &ranges).await?;
+                decoder.push_ranges(ranges, bytes).map_err(&wrong)?;
+            }
+            DecodeResult::Finished => {
+                let error = parquet::errors::ParquetError::EOF("no footer".to_owned());
+                return Err(wrong(error));
+            }
+        }
+    }
+}
+
+fn footer(path: &Path, metadata: ParquetMetaData) -> Result<Footer, ScanError> {
+    let wrong = |error| ScanError::File(path.clone(), error);
+    let metadata = parquet_file::reader_metadata(Arc::new(metadata)).map_err(wrong)?;
+    let holds = parquet_file::holds(metadata.metadata()).map_err(wrong)?;
+    Ok(Footer { metadata, holds: Arc::new(holds) })
+}

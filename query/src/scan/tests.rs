@@ -1,0 +1,349 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
+use arrow::compute::{cast, take_record_batch};
+use arrow::util::display::array_value_to_string;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use lake::assemble::assemble;
+use lake::columns::{COLUMNS, Column, Type, schema_for_reading};
+use lake::hit::{HitId, Id64, Kind};
+use lake::layout::{self, Holds};
+use lake::parquet_file;
+use lake::store::memory::MemoryStore;
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
+use proptest::prelude::*;
+
+use super::*;
+use crate::answer::csv_body;
+use crate::calendar::Calendar;
+use crate::metric::METRICS;
+use crate::plan::needs_hours;
+use crate::question::{Question, Surroundings};
+
+const DAY: Date = date(2026, 11, 24);
+/// 2026-11-24T06:00:00Z.
+const START_US: i64 = 1_795_500_000_000_000;
+
+/// A number that belongs to a row and a column.
+fn drawn(seed: u64, column: &str, below: u64) -> u64 {
+    let mut z = column.bytes().fold(seed, |z, byte| {
+        (z ^ u64::from(byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+    });
+    z = (z ^ (z >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (z ^ (z >> 33)) % below
+}
+
+/// Made-up hits, one a seed, with something in every raw column.
+fn hits(seeds: &[u64]) -> RecordBatch {
+    let columns = COLUMNS.iter().map(|column| {
+        if column.of_visit {
+            new_null_array(&column.kind.arrow_for_reading(), seeds.len())
+        } else {
+            made_up(column, seeds)
+        }
+    });
+    RecordBatch::try_new(schema_for_reading(), columns.collect()).unwrap()
+}
+
+fn made_up(column: &Column, seeds: &[u64]) -> ArrayRef {
+    let name = column.name;
+    let draw = |below| seeds.iter().map(move |seed| drawn(*seed, name, below));
+    let text = |seed: &u64| -> Option<String> {
+        let one_of = |texts: &[&str]| {
+            let at = drawn(*seed, name, texts.len() as u64) as usize;
+            Some(texts[at].to_owned()).filter(|text| !text.is_empty())
+        };
+        match name {
+            "hit_id" => Some(HitId(u128::from(drawn(*seed, name, 40))).to_string()),
+            "fingerprint" => Some(Id64(drawn(*seed, name, 8)).to_string()),
+            "client_id" => {
+                let id = drawn(*seed, name, 9);
+                (id < 5).then(|| Id64(id + 100).to_string())
+            }
+            "kind" => one_of(&Kind::ALL.map(Kind::name)),
+            "path" => one_of(&["", "/", "/news", "/news/x", "/newsletter"]),
+            "query" | "user_id" => one_of(&["", "", "", "a=1", "b"]),
+            "bot_reason" => one_of(&["", "", "", "", "robot"]),
+            "hit_channel" => one_of(&["direct", "direct", "internal", "website", "campaign"]),
+            "hit_campaign" => one_of(&["", "", "", "c1", "c2"]),
+            _ => one_of(&["", "x", "y"]),
+        }
+    };
+    let texts = || seeds.iter().map(text).collect::<StringArray>();
+    match column.kind {
+        Type::Text => cast(&texts(), &column.kind.arrow_for_reading()).unwrap(),
+        Type::Id => Arc::new(texts()),
+        Type::Int if name == "site" => {
+            Arc::new(draw(2).map(|it| Some(it as i32 + 1)).collect::<Int32Array>())
+        }
+        Type::Int => {
+            Arc::new(draw(6).map(|it| (it < 5).then_some(it as i32 * 7)).collect::<Int32Array>())
+        }
+        Type::Long => Arc::new(draw(5).map(|it| Some(it as i64 * 333)).collect::<Int64Array>()),
+        Type::Double => {
+            Arc::new(draw(5).map(|it| Some(it as f64 * 0.25)).collect::<Float64Array>())
+        }
+        Type::Bool => Arc::new(draw(9).map(|it| Some(it == 0)).collect::<BooleanArray>()),
+        Type::Time => {
+            let (steps, step_us) = if name == "ts" { (150, 420_000_000) } else { (3, 1) };
+            let times = draw(steps).map(|it| Some(START_US + it as i64 * step_us));
+            Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+        }
+    }
+}
+
+async fn put(store: &StoreRef, path: &Path, rows: &RecordBatch, holds: &Holds) {
+    store.put(path, parquet_file::encode(rows, holds).unwrap().into()).await.unwrap();
+}
+
+/// A store whose table has the hits of `merged` and whose hot objects have the rest.
+async fn store(merged: &[u64], waiting: &[Vec<u64>]) -> StoreRef {
+    let store: StoreRef = Arc::new(MemoryStore::new());
+    let mut holds = Holds::default();
+    if !merged.is_empty() {
+        let held = layout::hot_object(DAY, "shard", "0", "0");
+        put(&store, &held, &hits(merged), &Holds::default()).await;
+        holds.0.insert(layout::name_hash(&held), 1);
+        let rows = assemble(&hits(merged)).unwrap().rows;
+        put(&store, &layout::table_object(DAY, 0), &rows, &holds).await;
+    }
+    for (at, seeds) in waiting.iter().enumerate().filter(|(_, seeds)| !seeds.is_empty()) {
+        let path = layout::hot_object(DAY, "shard", &format!("{}", at + 1), "9");
+        put(&store, &path, &hits(seeds), &Holds::default()).await;
+    }
+    store
+}
+
+fn question(query: &str) -> Question {
+    Question::parse(query, &Surroundings { today: &|_| DAY, sections: &[] }).unwrap()
+}
+
+async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
+    let zone_of = |_| question.tz.clone().unwrap_or(TimeZone::UTC);
+    let calendar = Calendar::new(
+        (question.from, question.to),
+        question.interval,
+        &zone_of,
+        question.tz.is_some(),
+        needs_hours(question) || question.interval == crate::calendar::Interval::Hour,
+    );
+    let plan = Arc::new(Plan::new(1, question, calendar));
+    let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
+    let scanned = scanner.scan(&plan, &beside).await.unwrap();
+    (plan, scanned)
+}
+
+/// The answer as text: rows and totals.
+async fn answer(scanner: &Scanner, query: &str) -> String {
+    let question = question(query);
+    let (plan, scanned) = ask(scanner, &question).await;
+    format!("{}{:?}", csv_body(&question, &plan, &scanned.counted), scanned.counted.totals)
+}
+
+fn questions() -> Vec<String> {
+    let all: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    let all = all.join(",");
+    [
+        "from=2026-11-24",
+        "from=2026-11-23&to=2026-11-24&interval=hour&bots=include",
+        "from=2026-11-24&by=page&bots=include&limit=1000",
+        "from=2026-11-24&by=country,device&interval=hour",
+        "from=2026-11-24&by=channel,visitor_type,section&section=/news&bots=include",
+        "from=2026-11-24&by=event_category&bots=only",
+        "from=2026-11-24&by=duration_band,goal",
+        "from=2026-11-24&tz=Asia/Kolkata&interval=day&by=hour_of_day,weekday&bots=include",
+        "from=2026-11-24&tz=Pacific/Auckland&interval=hour&order=-visits&limit=3&by=entry_page",
+    ]
+    .iter()
+    .map(|query| format!("{query}&metrics={all}"))
+    .collect()
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn waiting_hits_are_answered_as_if_they_were_merged(
+        seeds in proptest::collection::vec((any::<u64>(), 0_usize..5), 0..70),
+    ) {
+        let part = |wanted: &dyn Fn(usize) -> bool| -> Vec<u64> {
+            seeds.iter().filter(|(_, part)| wanted(*part)).map(|(seed, _)| *seed).collect()
+        };
+        let apart = part(&|part| part < 3);
+        let waiting = [part(&|part| part == 3), part(&|part| part == 4)];
+        run(async {
+            let split = Scanner::new(store(&apart, &waiting).await);
+            let merged = Scanner::new(store(&part(&|_| true), &[]).await);
+            for query in questions() {
+                assert_eq!(answer(&split, &query).await, answer(&merged, &query).await, "{query}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_naive_count_gives_the_same(seeds in proptest::collection::vec(any::<u64>(), 0..70)) {
+        let rows = Naive::of(&assemble(&hits(&seeds)).unwrap().rows);
+        run(async {
+            let scanner = Scanner::new(store(&seeds, &[]).await);
+            for (dimension, column) in
+                [("country", "country"), ("channel", "channel"), ("title", "title")]
+            {
+                let query = format!("from=2026-11-24&by={dimension}&limit=9&metrics={}", NAIVE.join(","));
+                let question = question(&query);
+                let (_, scanned) = ask(&scanner, &question).await;
+                let ours: BTreeMap<String, Vec<f64>> = scanned
+                    .counted
+                    .rows
+                    .iter()
+                    .map(|row| (format!("{:?}", row.by[0]), row.metrics.iter().map(|it| it.unwrap()).collect()))
+                    .collect();
+                assert_eq!(ours, rows.by(Some(column)), "{column}");
+                let totals: Vec<f64> = scanned.counted.totals.iter().map(|it| it.unwrap()).collect();
+                assert_eq!(totals, rows.by(None).remove("all").unwrap_or(vec![0.0; NAIVE.len()]));
+            }
+        });
+    }
+}
+
+const NAIVE: [&str; 12] = [
+    "hits",
+    "pageviews",
+    "unique_pageviews",
+    "visits",
+    "visitors",
+    "actions",
+    "bounces",
+    "visit_duration",
+    "converted_visits",
+    "revenue",
+    "time_on_page",
+    "users",
+];
+
+/// The table's rows as texts, counted as docs/DEFINITIONS.md says in SQL.
+struct Naive(Vec<BTreeMap<&'static str, Option<String>>>);
+
+impl Naive {
+    fn of(rows: &RecordBatch) -> Self {
+        let row = |row: usize| {
+            let cell = |column: &'static Column| {
+                let array = rows.column_by_name(column.name).unwrap();
+                let numbers = column.kind == Type::Time;
+                let text = (!numbers && array.is_valid(row))
+                    .then(|| array_value_to_string(array, row).unwrap());
+                (column.name, text)
+            };
+            COLUMNS.iter().map(cell).collect()
+        };
+        Self((0..rows.num_rows()).map(row).collect())
+    }
+
+    fn by(&self, column: Option<&str>) -> BTreeMap<String, Vec<f64>> {
+        let ours = self.0.iter().filter(|row| row["site"].as_deref() == Some("1"));
+        let mut groups: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for row in ours.filter(|row| row["bot_reason"].is_none()) {
+            let value = column.map_or("all".to_owned(), |column| match &row[column] {
+                Some(text) => format!("Text({text:?})"),
+                None => "Null".to_owned(),
+            });
+            groups.entry(value).or_default().push(row);
+        }
+        groups.into_iter().map(|(value, rows)| (value, self.count(&rows))).collect()
+    }
+
+    fn count(&self, rows: &[&BTreeMap<&'static str, Option<String>>]) -> Vec<f64> {
+        let kind = |kind: &str| {
+            let kind = kind.to_owned();
+            rows.iter().filter(move |row| row["kind"].as_deref() == Some(&kind))
+        };
+        let number =
+            |text: &Option<String>| text.as_ref().map_or(0.0, |it| it.parse::<f64>().unwrap());
+        let distinct = |column: &str| {
+            rows.iter().filter_map(|row| row[column].clone()).collect::<BTreeSet<_>>().len() as f64
+        };
+        let visits: BTreeMap<String, (f64, f64, f64)> = rows
+            .iter()
+            .filter_map(|row| {
+                let bounce = f64::from(row["is_bounce"].as_deref() == Some("true"));
+                let values =
+                    (number(&row["visit_actions"]), bounce, number(&row["visit_duration_s"]));
+                Some((row["visit_id"].clone()?, values))
+            })
+            .collect();
+        let goals: BTreeSet<&String> = self
+            .0
+            .iter()
+            .filter(|row| row["kind"].as_deref() == Some("goal"))
+            .filter_map(|row| row["visit_id"].as_ref())
+            .collect();
+        let paid = rows.iter().filter(|row| match row["kind"].as_deref() {
+            Some("goal") => true,
+            Some("order") => row["order_id"].is_some(),
+            _ => false,
+        });
+        vec![
+            rows.len() as f64,
+            kind("pageview").count() as f64,
+            kind("pageview")
+                .filter_map(|row| row["visit_id"].clone())
+                .collect::<BTreeSet<_>>()
+                .len() as f64,
+            visits.len() as f64,
+            distinct("visitor_id"),
+            visits.values().map(|visit| visit.0).sum(),
+            visits.values().map(|visit| visit.1).sum(),
+            visits.values().map(|visit| visit.2).sum(),
+            visits.keys().filter(|visit| goals.contains(visit)).count() as f64,
+            paid.map(|row| number(&row["revenue"])).sum(),
+            kind("pageview").map(|row| number(&row["time_on_page_s"])).sum(),
+            distinct("user_id"),
+        ]
+    }
+}
+
+#[test]
+fn a_date_replaced_while_it_is_read_is_read_again() {
+    let seeds: Vec<u64> = (0..50).collect();
+    run(async {
+        let store = store(&seeds[..30], &[]).await;
+        let path = layout::table_object(DAY, 0);
+        let listed = store.head(&path).await.unwrap();
+        let rows = assemble(&hits(&seeds)).unwrap().rows;
+        put(&store, &path, &rows, &Holds::default()).await;
+        let footers = Footers::new(QUERY_FOOTER_CACHE_BYTES);
+        let opened = open::table(&store, &footers, &listed).await;
+        assert!(matches!(opened, Err(ScanError::Replaced(_))), "{opened:?}");
+        let scanner = Scanner::new(Arc::clone(&store));
+        let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
+        let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
+        let counted = date::count(&scanner, &plan, DAY, objects).await.unwrap();
+        let again = scanner.scan(&plan, &[DAY]).await.unwrap();
+        assert_eq!(counted.tally.into_counted(&plan).totals, again.counted.totals);
+    });
+}
+
+/// Rows in several row groups, so that sites and visits cross their borders.
+#[test]
+fn a_site_is_found_among_others() {
+    let seeds: Vec<u64> = (0..5000).map(|seed| seed * 7919).collect();
+    let rows = assemble(&hits(&seeds)).unwrap().rows;
+    let order = UInt32Array::from_iter_values(0..u32::try_from(rows.num_rows()).unwrap());
+    let rows = take_record_batch(&rows, &order).unwrap();
+    let bytes = parquet_file::encode(&rows, &Holds::default()).unwrap();
+    let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new()
+        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Optional);
+    let metadata =
+        parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&bytes, options).unwrap();
+    assert!(prune::pieces(metadata.metadata(), 3).is_empty());
+    let found: usize = prune::pieces(metadata.metadata(), 1).iter().map(|it| it.rows.len()).sum();
+    assert!(found > 0 && found <= rows.num_rows());
+}

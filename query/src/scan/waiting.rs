@@ -1,0 +1,191 @@
+//! Hits that the table does not hold yet: they and whoever they touch are worked out anew by the
+//! rules of the merge; all other rows of the table are read as they stand.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use lake::assemble::assemble;
+use lake::columns::{COLUMNS, schema_for_reading};
+use lake::parquet_file::adapt;
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+
+use super::Scanner;
+use super::decode::{self, Pending, Rows, on_thread, schema_of};
+use super::error::ScanError;
+use super::links::{LINKS, touched};
+use super::open::{self, Opened};
+use super::prune::{Piece, pieces};
+use crate::plan::Plan;
+
+/// Hot objects read at once.
+const CONCURRENT_READS: usize = 16;
+/// What `lake::assemble` works the visits out from; a repeated hit needs all columns, because of
+/// copies received at once the least by bytes stays.
+const INPUTS: [&str; 22] = [
+    "site",
+    "ts",
+    "hit_id",
+    "kind",
+    "path",
+    "query",
+    "user_id",
+    "received_at",
+    "fingerprint",
+    "client_id",
+    "client_id_forced",
+    "new_visit",
+    "hit_channel",
+    "hit_source",
+    "hit_keyword",
+    "hit_referrer_host",
+    "hit_referrer_path",
+    "hit_campaign",
+    "hit_campaign_source",
+    "hit_campaign_medium",
+    "hit_campaign_term",
+    "hit_campaign_content",
+];
+
+/// What waiting hits change about a date.
+pub(super) struct WorkedOut {
+    /// The waiting hits and whoever they touch, as the merge would write them.
+    pub(super) rows: RecordBatch,
+    /// By table object: its rows that these stand for.
+    pub(super) skip: Vec<Mask>,
+}
+
+/// Marks on rows of an object, from its row `first` on.
+#[derive(Debug, Default)]
+pub(super) struct Mask {
+    first: usize,
+    marks: Vec<bool>,
+}
+
+impl Mask {
+    /// The marks of `count` rows from number `first_row` on; none where the mask is empty.
+    pub(super) fn of(&self, first_row: usize, count: usize) -> Option<&[bool]> {
+        let start = first_row.checked_sub(self.first)?;
+        self.marks.get(start..start + count)
+    }
+
+    fn put(&mut self, first_row: usize, marks: &[bool]) {
+        if self.marks.is_empty() {
+            self.first = first_row;
+        }
+        self.marks.resize(first_row.saturating_sub(self.first), false);
+        self.marks.extend(marks);
+    }
+
+    /// The marked rows of a piece; none when there are none.
+    fn selection(&self, piece: &Piece) -> Option<RowSelection> {
+        let mut selectors = vec![RowSelector::skip(piece.rows.start)];
+        for row in 0..piece.rows.len() {
+            let at = (piece.first_row + row).checked_sub(self.first);
+            let marked = at.and_then(|at| self.marks.get(at)).copied().unwrap_or_default();
+            match selectors.last_mut() {
+                Some(last) if last.skip != marked => last.row_count += 1,
+                _ if marked => selectors.push(RowSelector::select(1)),
+                _ => selectors.push(RowSelector::skip(1)),
+            }
+        }
+        selectors.push(RowSelector::skip(piece.all_rows - piece.rows.end));
+        let selection = RowSelection::from(selectors);
+        selection.selects_any().then_some(selection)
+    }
+}
+
+/// Works out what the hot objects change about the site's rows of a date; nothing when none of
+/// their hits is of the site.
+pub(super) async fn work_out(
+    scanner: &Scanner,
+    plan: &Plan,
+    table: &[Arc<Opened>],
+    hot: Vec<Path>,
+) -> Result<Option<WorkedOut>, ScanError> {
+    let mut opens = Vec::new();
+    for path in hot {
+        opens.push(open::hot(&scanner.store, path));
+    }
+    let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
+    let hot: Vec<Arc<Opened>> = opens.map_ok(Arc::new).try_collect().await?;
+    let waiting = flat(read(scanner, plan.site, &hot, &LINKS, None).await?);
+    if waiting.is_empty() {
+        return Ok(None);
+    }
+    let standing = read(scanner, plan.site, table, &LINKS, None).await?;
+    let places: Vec<Vec<(usize, usize)>> = standing
+        .iter()
+        .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
+        .collect();
+    let standing = flat(standing);
+    let touched = on_thread(&scanner.cpu, move || Ok(touched(&standing, &waiting)?)).await?;
+    let skip = masks(&places, &touched.rows);
+    let columns: Vec<&str> = COLUMNS
+        .iter()
+        .filter(|column| !column.of_visit)
+        .map(|column| column.name)
+        .filter(|name| touched.repeated || INPUTS.contains(name) || plan.columns.contains(name))
+        .collect();
+    let mut raw = flat(read(scanner, plan.site, table, &columns, Some(&skip)).await?);
+    raw.extend(flat(read(scanner, plan.site, &hot, &columns, None).await?));
+    let schema = schema_of(&plan.columns);
+    let rows = on_thread(&scanner.cpu, move || {
+        let whole = schema_for_reading();
+        let raw: Vec<RecordBatch> =
+            raw.iter().map(|batch| adapt(batch, &whole)).collect::<Result<_, _>>()?;
+        let assembled = assemble(&concat_batches(&whole, &raw)?)?;
+        Ok(decode::adapt_rows(&assembled.rows, &schema)?)
+    })
+    .await?;
+    Ok(Some(WorkedOut { rows, skip }))
+}
+
+/// By object: the site's rows of some columns; with masks only the rows that these mark.
+async fn read(
+    scanner: &Scanner,
+    site: i32,
+    objects: &[Arc<Opened>],
+    columns: &[&str],
+    chosen: Option<&[Mask]>,
+) -> Result<Vec<Vec<Rows>>, ScanError> {
+    let schema = schema_of(columns);
+    let mut reads = Vec::new();
+    for (at, opened) in objects.iter().enumerate() {
+        let mut pending = Vec::new();
+        for piece in pieces(opened.footer.metadata.metadata(), site) {
+            let selection = match chosen {
+                None => None,
+                Some(masks) => match masks.get(at).and_then(|mask| mask.selection(&piece)) {
+                    None => continue,
+                    selection => selection,
+                },
+            };
+            pending.push(Pending::new(opened, piece, columns, selection)?);
+        }
+        let (store, cpu) = (&scanner.store, &scanner.cpu);
+        reads.push(decode::read(store, cpu, opened, pending, site, &schema));
+    }
+    futures_util::stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await
+}
+
+fn flat(rows: Vec<Vec<Rows>>) -> Vec<RecordBatch> {
+    rows.into_iter().flatten().map(|rows| rows.batch).collect()
+}
+
+/// The marks of `touched`, given by row of all objects' batches, by object.
+fn masks(places: &[Vec<(usize, usize)>], touched: &[bool]) -> Vec<Mask> {
+    let mut rest = touched;
+    let mut mask = |places: &Vec<(usize, usize)>| {
+        let mut mask = Mask::default();
+        for (first_row, count) in places {
+            let (marks, after) = rest.split_at_checked(*count).unwrap_or((rest, &[]));
+            mask.put(*first_row, marks);
+            rest = after;
+        }
+        mask
+    };
+    places.iter().map(&mut mask).collect()
+}
