@@ -61,7 +61,7 @@ async fn run(hits: u64, memory_mb: u64, fresh: u64) {
         let took = began.elapsed();
         let (peak_scratch, watching) = largest;
         watching.abort();
-        let merged = &answer.dates[0];
+        let merged = answer.dates.first().unwrap();
         println!(
             "merged {} rows of {count} new hits in {took:.1?}: {:.0} new hits a second, peak {} MB, \
              scratch {} MB, table {} bytes, {:.1} a hit, {} duplicates",

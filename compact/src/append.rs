@@ -83,8 +83,12 @@ impl Append {
                 }
             }
         }
-        futures_util::stream::iter(unreadable)
-            .map(|(record, error)| async move { self.reject(record, &error).await })
+        // Futures in a list of their own: a closure over borrowed records is not general enough.
+        let mut rejects = Vec::with_capacity(unreadable.len());
+        for (record, error) in &unreadable {
+            rejects.push(self.reject(record, error));
+        }
+        futures_util::stream::iter(rejects)
             .buffer_unordered(CONCURRENT_REJECTS)
             .try_collect::<()>()
             .await?;

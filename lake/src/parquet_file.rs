@@ -19,7 +19,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::{COLUMNS, Type, find, schema_for_reading};
-use crate::layout::{BATCH_KEY, Batch, HOLDS_KEY, Holds, MERGED_KEY, MergedFooter, VERSION, VERSION_KEY};
+use crate::layout::{
+    BATCH_KEY, Batch, HOLDS_KEY, Holds, MERGED_KEY, MergedFooter, VERSION, VERSION_KEY,
+};
 use crate::limits::ROW_GROUP_ROWS;
 
 /// Why an object of hits could not be written or read.

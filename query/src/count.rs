@@ -38,7 +38,6 @@ pub struct Counter {
     /// By cell and sum: the last visit that it counted.
     unique_stamps: Vec<u32>,
     pages: Kinds,
-    goals: Kinds,
 }
 
 /// The cells that a bucket and combination is counted in.
@@ -85,7 +84,6 @@ impl Counter {
             visit_stamps: Vec::new(),
             unique_stamps: Vec::new(),
             pages: kinds(&PAGES),
-            goals: kinds(&[Kind::Goal]),
         }
     }
 
@@ -148,7 +146,7 @@ impl Counter {
         if !visit.open {
             return;
         }
-        visit.converted |= of.kind & self.goals != 0;
+        visit.converted |= prepared.is_conversion(of.row);
         if of.kind & self.pages == 0 {
             return;
         }

@@ -140,7 +140,8 @@ impl Query {
         let question = Question::from_parameters(&parameters, &surroundings)?;
         let calendar = calendar(&question, &site);
         let partitions = partitions(&calendar, &site);
-        let plan = Arc::new(Plan::new(id, &question, calendar));
+        let goals = site.settings.goals.clone();
+        let plan = Arc::new(Plan { goals, ..Plan::new(id, &question, calendar) });
         let scanned =
             self.scanner.scan(&plan, &partitions).await.map_err(|error| failed_scan(id, &error))?;
         if question.format == Format::Csv {

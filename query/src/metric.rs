@@ -5,7 +5,8 @@
 use lake::columns::{Type, find};
 use lake::hit::Kind;
 
-/// Which hits: of one of these kinds (none named: of any), with or without a value in a column.
+/// Which rows: of one of these kinds (none named: of any), with or without a value in a column. A
+/// flag that is not set is no value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hits {
     /// The kinds.
@@ -27,7 +28,7 @@ pub enum Sum {
     Unique(Hits),
     /// Visits, each with the number in a column of the visit (none: 1).
     Visits(Option<&'static str>),
-    /// Visits in which a goal was reached.
+    /// Visits with a conversion.
     Converted,
     /// Visits whose first page is the row.
     Entries,
@@ -120,7 +121,7 @@ impl Sum {
             }
             Self::Having(hits, columns) => hits.columns().chain(columns.iter().copied()).collect(),
             Self::Visits(column) => column.into_iter().chain(["is_entry"]).collect(),
-            Self::Converted => vec!["is_entry", "kind"],
+            Self::Converted => vec!["is_entry", "is_conversion"],
             Self::Entries | Self::Exits => vec!["is_entry", "kind", "path"],
             Self::Scrolled | Self::ScrolledViews => vec!["is_entry", "page_view", "scroll_percent"],
         }
@@ -151,19 +152,21 @@ const fn of(kinds: &'static [Kind]) -> Hits {
     Hits { kinds, with: None }
 }
 
-const ANY: Hits = of(&[]);
+/// Rows that the merge added are conversions, and no hits.
+const HIT: Hits = Hits { kinds: &[], with: Some(("is_derived", false)) };
 const PAGEVIEW: Hits = of(&[Kind::Pageview]);
 const DOWNLOAD: Hits = of(&[Kind::Download]);
 const OUTLINK: Hits = of(&[Kind::Outlink]);
 const EVENT: Hits = of(&[Kind::Event]);
 const SEARCH: Hits = of(&[Kind::Search]);
-const GOAL: Hits = of(&[Kind::Goal]);
+const PAGE: Hits = of(&[Kind::Pageview, Kind::Search]);
+const CONVERSION: Hits = Hits { kinds: &[], with: Some(("is_conversion", true)) };
 const IMPRESSION: Hits =
     Hits { kinds: &[Kind::Content], with: Some(("content_interaction", false)) };
 const INTERACTION: Hits =
     Hits { kinds: &[Kind::Content], with: Some(("content_interaction", true)) };
-/// An order without an id is a cart.
-const ORDER: Hits = Hits { kinds: &[Kind::Order], with: Some(("order_id", true)) };
+/// Carts are no conversions.
+const ORDER: Hits = Hits { kinds: &[Kind::Order], with: Some(("is_conversion", true)) };
 const LOAD: &[&str] = &[
     "network_ms",
     "server_ms",
@@ -178,7 +181,7 @@ const VISITS: Sum = Sum::Visits(None);
 const ACTIONS: Sum = Sum::Visits(Some("visit_actions"));
 const BOUNCES: Sum = Sum::Visits(Some("is_bounce"));
 const DURATION: Sum = Sum::Visits(Some("visit_duration_s"));
-const TIME_ON_PAGE: Sum = Sum::Amount(&[PAGEVIEW], &["time_on_page_s"], 1.0);
+const TIME_ON_PAGE: Sum = Sum::Amount(&[PAGE], &["time_on_page_s"], 1.0);
 
 const fn sum(name: &'static str, sum: Sum) -> Metric {
     Metric { name, measure: Measure::Sum(sum) }
@@ -199,7 +202,7 @@ const fn distinct(
 
 /// Every metric that is answered.
 pub static METRICS: &[Metric] = &[
-    sum("hits", Sum::Hits(ANY)),
+    sum("hits", Sum::Hits(HIT)),
     sum("pageviews", Sum::Hits(PAGEVIEW)),
     sum("unique_pageviews", Sum::Unique(PAGEVIEW)),
     sum("downloads", Sum::Hits(DOWNLOAD)),
@@ -214,7 +217,7 @@ pub static METRICS: &[Metric] = &[
     sum("unique_impressions", Sum::Unique(IMPRESSION)),
     sum("interactions", Sum::Hits(INTERACTION)),
     sum("unique_interactions", Sum::Unique(INTERACTION)),
-    sum("conversions", Sum::Hits(GOAL)),
+    sum("conversions", Sum::Hits(CONVERSION)),
     sum("orders", Sum::Hits(ORDER)),
     sum("visits", VISITS),
     distinct("visitors", "visitor_id", None, false),
@@ -235,10 +238,9 @@ pub static METRICS: &[Metric] = &[
     ratio("avg_time_on_page", TIME_ON_PAGE, Sum::Hits(PAGEVIEW)),
     sum("converted_visits", Sum::Converted),
     ratio("conversion_rate", Sum::Converted, VISITS),
-    // Carts have a revenue that nobody has paid yet.
-    sum("revenue", Sum::Amount(&[GOAL, ORDER], &["revenue"], 1.0)),
+    sum("revenue", Sum::Amount(&[CONVERSION], &["revenue"], 1.0)),
     sum("event_value", Sum::Amount(&[EVENT], &["event_value"], 1.0)),
-    sum("engaged_time", Sum::Amount(&[ANY], &["engaged_ms"], MS)),
+    sum("engaged_time", Sum::Amount(&[HIT], &["engaged_ms"], MS)),
     ratio("scroll_depth", Sum::Scrolled, Sum::ScrolledViews),
-    ratio("avg_load_time", Sum::Amount(&[ANY], LOAD, MS), Sum::Having(ANY, LOAD)),
+    ratio("avg_load_time", Sum::Amount(&[PAGEVIEW], LOAD, MS), Sum::Having(PAGEVIEW, LOAD)),
 ];

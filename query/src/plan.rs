@@ -3,6 +3,7 @@
 //! Everything here is derived from the tables of [`crate::metric`] and [`crate::dimension`].
 
 use lake::columns::schema_for_reading;
+use lake::site::Goal;
 
 use crate::calendar::Calendar;
 use crate::dimension::{Dimension, Origin};
@@ -14,8 +15,11 @@ pub struct Predicate {
     /// The column, one of few distinct values.
     pub column: &'static str,
     /// Whether a row with this text counts.
-    pub test: Box<dyn Fn(Option<&str>) -> bool + Send + Sync>,
+    pub test: Test,
 }
+
+/// A question to the text of one column.
+pub type Test = Box<dyn Fn(Option<&str>) -> bool + Send + Sync>;
 
 /// How a metric is had from what was added up.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,8 @@ pub struct Plan {
     pub section_depth: usize,
     /// All of them must hold. The grammar of filters will add its conditions here.
     pub predicates: Vec<Predicate>,
+    /// Goals that hits meet which no merge has seen.
+    pub goals: Vec<Goal>,
     /// Days and buckets.
     pub calendar: Calendar,
     /// Whether rows are divided into several buckets of time.
@@ -67,6 +73,7 @@ impl Plan {
             by: question.by.clone(),
             section_depth: question.section_depth,
             predicates: predicates(question),
+            goals: Vec::new(),
             calendar,
             by_time: question.interval != crate::calendar::Interval::None,
             by_visit: false,
@@ -120,7 +127,7 @@ pub fn needs_hours(question: &Question) -> bool {
 
 fn predicates(question: &Question) -> Vec<Predicate> {
     let mut predicates = Vec::new();
-    let mut add = |column, test: Box<dyn Fn(Option<&str>) -> bool + Send + Sync>| {
+    let mut add = |column, test: Test| {
         predicates.push(Predicate { column, test });
     };
     match question.bots {

@@ -1,7 +1,12 @@
 //! What the merge promises, over stores that behave and stores that do not.
 
+#[cfg(test)]
 mod equality;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod parts;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod world;

@@ -87,13 +87,7 @@ impl Groups {
     }
 
     fn alone(&mut self, site: i32, hit: &VisitHit) -> u32 {
-        self.groups.push(Group {
-            site,
-            visitor: 0,
-            start_us: hit.ts_us,
-            visit_id: 0,
-            visit: None,
-        });
+        self.groups.push(Group { site, visitor: 0, start_us: hit.ts_us, visit_id: 0, visit: None });
         number(self.groups.len() - 1)
     }
 

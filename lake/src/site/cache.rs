@@ -117,7 +117,7 @@ mod tests {
     fn cache() -> (SiteCache, StoreRef, FaultyStore, Arc<ManualClock>) {
         let store: StoreRef = Arc::new(MemoryStore::new());
         let faulty =
-            FaultyStore::new(Arc::clone(&store), Rates { failed: 1_000, lost: 0, twice: 0 }, 1);
+            FaultyStore::new(Arc::clone(&store), Rates { failed: 1_000, ..Rates::default() }, 1);
         faulty.set_active(false);
         let clock = Arc::new(ManualClock::at(0));
         let behind: StoreRef = Arc::new(faulty.clone());

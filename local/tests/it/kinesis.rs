@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_kinesis::config::{Credentials, Region};
+use aws_sdk_kinesis::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_kinesis::types::{ShardIteratorType, StreamStatus};
 use ingest::kinesis::KinesisStream;
 use lake::clock::SeededRandom;
@@ -24,29 +24,28 @@ async fn conforms() {
         return;
     };
     let aws = Aws::new(&environment);
-    let client = client(&endpoint, aws.config().await);
+    let config = of_emulator(&endpoint, aws.config().await);
+    let client = aws_sdk_kinesis::Client::new(&config);
     let made = AtomicUsize::new(0);
     stream_conformance(async || {
         let number = made.fetch_add(1, Ordering::Relaxed);
         let name = format!("conformance-{}-{number}", std::process::id());
         create(&client, &name).await;
-        OverTheWire(KinesisStream {
-            client: client.clone(),
-            name,
-            random: Arc::new(SeededRandom::new(1)),
-        })
+        let stream = KinesisStream::new(&config, name.clone(), Arc::new(SeededRandom::new(1)));
+        OverTheWire { stream, client: client.clone(), name }
     })
     .await;
 }
 
-/// A client of an emulator, which believes any credentials.
-fn client(endpoint: &str, shared: &aws_config::SdkConfig) -> aws_sdk_kinesis::Client {
+/// Settings for an emulator, which believes any credentials.
+fn of_emulator(endpoint: &str, shared: &aws_config::SdkConfig) -> aws_config::SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
-    let config = aws_sdk_kinesis::config::Builder::from(shared)
+    shared
+        .to_builder()
         .endpoint_url(endpoint)
-        .credentials_provider(credentials)
-        .region(Region::new("us-east-1"));
-    aws_sdk_kinesis::Client::from_conf(config.build())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .region(Region::new("us-east-1"))
+        .build()
 }
 
 async fn create(client: &aws_sdk_kinesis::Client, name: &str) {
@@ -62,19 +61,23 @@ async fn create(client: &aws_sdk_kinesis::Client, name: &str) {
 
 /// The stream, and how to read it back.
 #[derive(Debug)]
-struct OverTheWire(KinesisStream);
+struct OverTheWire {
+    stream: KinesisStream,
+    client: aws_sdk_kinesis::Client,
+    name: String,
+}
 
 #[async_trait::async_trait]
 impl HitStream for OverTheWire {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Position>, StreamError> {
-        self.0.put(records).await
+        self.stream.put(records).await
     }
 }
 
 #[async_trait::async_trait]
 impl Readable for OverTheWire {
     async fn read_all(&self) -> Vec<(Position, Record)> {
-        let KinesisStream { client, name, .. } = &self.0;
+        let Self { client, name, .. } = self;
         let listed = client.list_shards().stream_name(name).send().await.unwrap();
         let mut all = Vec::new();
         for shard in listed.shards() {

@@ -69,9 +69,13 @@ impl Source<'_> {
                 }
                 Ok(())
             }
-            Origin::HourOfDay => Ok(self.moments(|_, place| place.hour, values, put)),
+            Origin::HourOfDay => {
+                self.moments(|_, place| place.hour, values, put);
+                Ok(())
+            }
             Origin::Weekday => {
-                Ok(self.moments(|calendar, place| calendar.weekday(place.day), values, put))
+                self.moments(|calendar, place| calendar.weekday(place.day), values, put);
+                Ok(())
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One batch made ready: what each sum and count asks of a row, with columns looked up and texts
 //! compared once a dictionary entry.
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, StringArray};
 use arrow::error::ArrowError;
 use lake::hit::{Id64, Kind};
 
@@ -24,13 +24,33 @@ const fn bit(kind: Kind) -> Kinds {
 /// Which hits, for one batch.
 pub(super) struct HitTest<'a> {
     kinds: Kinds,
-    with: Option<(&'a ArrayRef, bool)>,
+    with: Option<(Presence<'a>, bool)>,
+}
+
+/// Whether a row has a value in a column; a flag that is not set is none.
+enum Presence<'a> {
+    Flag(&'a BooleanArray),
+    Value(&'a ArrayRef),
+}
+
+impl<'a> Presence<'a> {
+    fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
+        let array = column(batch, name)?;
+        Ok(array.as_boolean_opt().map_or(Self::Value(array), Self::Flag))
+    }
+
+    fn at(&self, row: usize) -> bool {
+        match self {
+            Self::Flag(flags) => flags.is_valid(row) && flags.value(row),
+            Self::Value(array) => array.is_valid(row),
+        }
+    }
 }
 
 impl<'a> HitTest<'a> {
     fn of(batch: &'a RecordBatch, hits: &Hits) -> Result<Self, ArrowError> {
         let with = match hits.with {
-            Some((name, present)) => Some((column(batch, name)?, present)),
+            Some((name, present)) => Some((Presence::of(batch, name)?, present)),
             None => None,
         };
         Ok(Self { kinds: kinds(hits.kinds), with })
@@ -38,7 +58,7 @@ impl<'a> HitTest<'a> {
 
     pub(super) fn holds(&self, kind: Kinds, row: usize) -> bool {
         (self.kinds == 0 || self.kinds & kind != 0)
-            && self.with.is_none_or(|(array, present)| array.is_valid(row) == present)
+            && self.with.as_ref().is_none_or(|(presence, wanted)| presence.at(row) == *wanted)
     }
 }
 
@@ -163,6 +183,7 @@ pub(super) struct Prepared<'a> {
     pub(super) sums: Vec<SumOf<'a>>,
     pub(super) distincts: Vec<DistinctOf<'a>>,
     entries: Option<Flags<'a>>,
+    conversions: Option<Flags<'a>>,
     kinds: Vec<Kinds>,
     paths: Option<&'a ArrayRef>,
 }
@@ -192,6 +213,10 @@ impl<'a> Prepared<'a> {
             sums: sums.collect::<Result<_, _>>()?,
             distincts,
             entries: plan.by_visit.then(|| Flags::of(batch, "is_entry")).transpose()?,
+            conversions: batch
+                .column_by_name("is_conversion")
+                .map(|_| Flags::of(batch, "is_conversion"))
+                .transpose()?,
             kinds,
             paths: batch.column_by_name("path"),
         })
@@ -204,6 +229,10 @@ impl<'a> Prepared<'a> {
     /// Whether the row is the first of its visit; none when it belongs to no visit.
     pub(super) fn is_entry(&self, row: usize) -> Option<bool> {
         self.entries.as_ref()?.get(row)
+    }
+
+    pub(super) fn is_conversion(&self, row: usize) -> bool {
+        self.conversions.as_ref().and_then(|flags| flags.get(row)).unwrap_or_default()
     }
 
     pub(super) fn has_path(&self, row: usize) -> bool {

@@ -9,15 +9,6 @@ use lake::hit::{HitId, Id64};
 /// The columns that link hits.
 pub(super) const LINKS: [&str; 3] = ["hit_id", "fingerprint", "client_id"];
 
-/// Which rows of the table waiting hits touch.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Touched {
-    /// By row of the table's batches, in their order.
-    pub(super) rows: Vec<bool>,
-    /// Some hit is there more than once.
-    pub(super) repeated: bool,
-}
-
 #[derive(PartialEq, Eq, Hash, Clone, Copy)]
 enum Name {
     Fingerprint(u64),
@@ -78,18 +69,17 @@ struct Link {
     client: Option<u64>,
 }
 
-/// Works out whom the waiting hits touch.
+/// Which rows of the table's batches, in their order, the waiting hits touch.
 pub(super) fn touched(
     table: &[RecordBatch],
     waiting: &[RecordBatch],
-) -> Result<Touched, ArrowError> {
+) -> Result<Vec<bool>, ArrowError> {
     let mut groups = Groups::default();
     let mut ids: HashSet<u128> = HashSet::default();
     let mut seeds = Vec::new();
-    let mut out = Touched::default();
     for batch in waiting {
         each(batch, |hit| {
-            out.repeated |= !ids.insert(hit.id);
+            ids.insert(hit.id);
             seeds.push(groups.of_hit(&hit));
         })?;
     }
@@ -98,15 +88,13 @@ pub(super) fn touched(
         each(batch, |hit| {
             let group = groups.of_hit(&hit);
             if ids.contains(&hit.id) {
-                out.repeated = true;
                 seeds.push(group);
             }
             group_of_row.push(group);
         })?;
     }
     let roots: HashSet<u32> = seeds.into_iter().map(|group| groups.root(group)).collect();
-    out.rows = group_of_row.into_iter().map(|group| roots.contains(&groups.root(group))).collect();
-    Ok(out)
+    Ok(group_of_row.into_iter().map(|group| roots.contains(&groups.root(group))).collect())
 }
 
 fn each(batch: &RecordBatch, mut take: impl FnMut(Link)) -> Result<(), ArrowError> {
@@ -138,8 +126,10 @@ mod tests {
     use crate::scan::decode::schema_of;
     use std::sync::Arc;
 
-    fn batch(hits: &[(u128, u64, Option<u64>)]) -> RecordBatch {
-        let texts = |of: &dyn Fn(&(u128, u64, Option<u64>)) -> Option<String>| {
+    type Made = (u128, u64, Option<u64>);
+
+    fn batch(hits: &[Made]) -> RecordBatch {
+        let texts = |of: &dyn Fn(&Made) -> Option<String>| {
             Arc::new(hits.iter().map(of).collect::<StringArray>()) as _
         };
         let columns = vec![
@@ -160,16 +150,12 @@ mod tests {
             (5, 13, Some(8)),
         ]);
         let of = |waiting: &[(u128, u64, Option<u64>)]| {
-            let touched = touched(std::slice::from_ref(&table), &[batch(waiting)]).unwrap();
-            (touched.rows, touched.repeated)
+            touched(std::slice::from_ref(&table), &[batch(waiting)]).unwrap()
         };
-        assert_eq!(of(&[(9, 11, None)]), (vec![true, true, true, false, false], false));
-        assert_eq!(of(&[(9, 99, Some(8))]), (vec![false, false, false, false, true], false));
-        assert_eq!(of(&[(4, 99, None)]), (vec![false, false, false, true, false], true));
-        assert_eq!(of(&[(9, 99, None), (8, 98, None)]), (vec![false; 5], false));
-        assert_eq!(
-            of(&[(9, 12, None), (8, 12, Some(8))]),
-            (vec![false, false, false, true, true], false)
-        );
+        assert_eq!(of(&[(9, 11, None)]), vec![true, true, true, false, false]);
+        assert_eq!(of(&[(9, 99, Some(8))]), vec![false, false, false, false, true]);
+        assert_eq!(of(&[(4, 99, None)]), vec![false, false, false, true, false]);
+        assert_eq!(of(&[(9, 99, None), (8, 98, None)]), vec![false; 5]);
+        assert_eq!(of(&[(9, 12, None), (8, 12, Some(8))]), vec![false, false, false, true, true]);
     }
 }

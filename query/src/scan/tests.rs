@@ -10,6 +10,7 @@ use jiff::civil::date;
 use jiff::tz::TimeZone;
 use lake::assemble::assemble;
 use lake::columns::{COLUMNS, Column, Type, schema_for_reading};
+use lake::goals::Goals;
 use lake::hit::{HitId, Id64, Kind};
 use lake::layout::{self, Holds};
 use lake::parquet_file;
@@ -109,7 +110,7 @@ async fn store(merged: &[u64], waiting: &[Vec<u64>]) -> StoreRef {
         let held = layout::hot_object(DAY, "shard", "0", "0");
         put(&store, &held, &hits(merged), &Holds::default()).await;
         holds.0.insert(layout::name_hash(&held), 1);
-        let rows = assemble(&hits(merged)).unwrap().rows;
+        let rows = assemble(&hits(merged), &Goals::default()).unwrap().rows;
         put(&store, &layout::table_object(DAY, 0), &rows, &holds).await;
     }
     for (at, seeds) in waiting.iter().enumerate().filter(|(_, seeds)| !seeds.is_empty()) {
@@ -191,7 +192,7 @@ proptest! {
 
     #[test]
     fn a_naive_count_gives_the_same(seeds in proptest::collection::vec(any::<u64>(), 0..70)) {
-        let rows = Naive::of(&assemble(&hits(&seeds)).unwrap().rows);
+        let rows = Naive::of(&assemble(&hits(&seeds), &Goals::default()).unwrap().rows);
         run(async {
             let scanner = Scanner::new(store(&seeds, &[]).await);
             for (dimension, column) in
@@ -279,19 +280,16 @@ impl Naive {
                 Some((row["visit_id"].clone()?, values))
             })
             .collect();
-        let goals: BTreeSet<&String> = self
+        let is = |row: &BTreeMap<_, Option<String>>, flag| row[flag].as_deref() == Some("true");
+        let converted: BTreeSet<&String> = self
             .0
             .iter()
-            .filter(|row| row["kind"].as_deref() == Some("goal"))
+            .filter(|row| is(row, "is_conversion"))
             .filter_map(|row| row["visit_id"].as_ref())
             .collect();
-        let paid = rows.iter().filter(|row| match row["kind"].as_deref() {
-            Some("goal") => true,
-            Some("order") => row["order_id"].is_some(),
-            _ => false,
-        });
+        let paid = rows.iter().filter(|row| is(row, "is_conversion"));
         vec![
-            rows.len() as f64,
+            rows.iter().filter(|row| !is(row, "is_derived")).count() as f64,
             kind("pageview").count() as f64,
             kind("pageview")
                 .filter_map(|row| row["visit_id"].clone())
@@ -302,9 +300,9 @@ impl Naive {
             visits.values().map(|visit| visit.0).sum(),
             visits.values().map(|visit| visit.1).sum(),
             visits.values().map(|visit| visit.2).sum(),
-            visits.keys().filter(|visit| goals.contains(visit)).count() as f64,
+            visits.keys().filter(|visit| converted.contains(visit)).count() as f64,
             paid.map(|row| number(&row["revenue"])).sum(),
-            kind("pageview").map(|row| number(&row["time_on_page_s"])).sum(),
+            kind("pageview").chain(kind("search")).map(|row| number(&row["time_on_page_s"])).sum(),
             distinct("user_id"),
         ]
     }
@@ -317,7 +315,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let store = store(&seeds[..30], &[]).await;
         let path = layout::table_object(DAY, 0);
         let listed = store.head(&path).await.unwrap();
-        let rows = assemble(&hits(&seeds)).unwrap().rows;
+        let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
         put(&store, &path, &rows, &Holds::default()).await;
         let footers = Footers::new(QUERY_FOOTER_CACHE_BYTES);
         let opened = open::table(&store, &footers, &listed).await;
@@ -335,7 +333,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
 #[test]
 fn a_site_is_found_among_others() {
     let seeds: Vec<u64> = (0..5000).map(|seed| seed * 7919).collect();
-    let rows = assemble(&hits(&seeds)).unwrap().rows;
+    let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
     let order = UInt32Array::from_iter_values(0..u32::try_from(rows.num_rows()).unwrap());
     let rows = take_record_batch(&rows, &order).unwrap();
     let bytes = parquet_file::encode(&rows, &Holds::default()).unwrap();

@@ -8,6 +8,7 @@ use arrow::compute::concat_batches;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lake::assemble::assemble;
 use lake::columns::{COLUMNS, schema_for_reading};
+use lake::goals::Goals;
 use lake::parquet_file::adapt;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -22,33 +23,6 @@ use crate::plan::Plan;
 
 /// Hot objects read at once.
 const CONCURRENT_READS: usize = 16;
-/// What `lake::assemble` works the visits out from; a repeated hit needs all columns, because of
-/// copies received at once the least by bytes stays.
-const INPUTS: [&str; 22] = [
-    "site",
-    "ts",
-    "hit_id",
-    "kind",
-    "path",
-    "query",
-    "user_id",
-    "received_at",
-    "fingerprint",
-    "client_id",
-    "client_id_forced",
-    "new_visit",
-    "hit_channel",
-    "hit_source",
-    "hit_keyword",
-    "hit_referrer_host",
-    "hit_referrer_path",
-    "hit_campaign",
-    "hit_campaign_source",
-    "hit_campaign_medium",
-    "hit_campaign_term",
-    "hit_campaign_content",
-];
-
 /// What waiting hits change about a date.
 pub(super) struct WorkedOut {
     /// The waiting hits and whoever they touch, as the merge would write them.
@@ -122,22 +96,21 @@ pub(super) async fn work_out(
         .collect();
     let standing = flat(standing);
     let touched = on_thread(&scanner.cpu, move || Ok(touched(&standing, &waiting)?)).await?;
-    let skip = masks(&places, &touched.rows);
-    let columns: Vec<&str> = COLUMNS
-        .iter()
-        .filter(|column| !column.of_visit)
-        .map(|column| column.name)
-        .filter(|name| touched.repeated || INPUTS.contains(name) || plan.columns.contains(name))
-        .collect();
+    let skip = masks(&places, &touched);
+    // All that hits brought: of copies received at once the least by bytes stays.
+    let columns: Vec<&str> =
+        COLUMNS.iter().filter(|column| !column.of_visit).map(|column| column.name).collect();
     let mut raw = flat(read(scanner, plan.site, table, &columns, Some(&skip)).await?);
     raw.extend(flat(read(scanner, plan.site, &hot, &columns, None).await?));
     let schema = schema_of(&plan.columns);
+    let mut goals = Goals::default();
+    goals.add(plan.site, &plan.goals);
     let rows = on_thread(&scanner.cpu, move || {
         let whole = schema_for_reading();
         let raw: Vec<RecordBatch> =
             raw.iter().map(|batch| adapt(batch, &whole)).collect::<Result<_, _>>()?;
-        let assembled = assemble(&concat_batches(&whole, &raw)?)?;
-        Ok(decode::adapt_rows(&assembled.rows, &schema)?)
+        let assembled = assemble(&concat_batches(&whole, &raw)?, &goals)?;
+        decode::adapt_rows(&assembled.rows, &schema)
     })
     .await?;
     Ok(Some(WorkedOut { rows, skip }))

@@ -155,11 +155,7 @@ impl<'a> Buckets<'a> {
     }
 
     /// Works the buckets out, one in memory at a time; the files of the sorted runs.
-    pub(super) fn sort(
-        &mut self,
-        memory: &Memory,
-        goals: &Goals,
-    ) -> anyhow::Result<Vec<PathBuf>> {
+    pub(super) fn sort(&mut self, memory: &Memory, goals: &Goals) -> anyhow::Result<Vec<PathBuf>> {
         let mut runs = Vec::new();
         for number in 0..self.rows.len() {
             let rows = self.rows.get(number).copied().unwrap_or_default();
