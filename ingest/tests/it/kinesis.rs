@@ -175,7 +175,8 @@ async fn one_record_goes_by_itself_and_too_large_a_one_not_at_all() {
     assert_eq!(stub.stream.put(records(1)).await.unwrap()[0].sequence, "7");
     assert_eq!(stub.calls.lock().unwrap()[0]["StreamName"], "hits");
     let sized =
-        |bytes: usize| vec![Record { partition_key: "k".to_owned(), data: vec![0; bytes].into() }];
+        // The key counts, too.
+        |bytes: usize| vec![Record { partition_key: "k".to_owned(), data: vec![0; bytes - 1].into() }];
     assert!(stub.stream.put(sized(MAX_RECORD_BYTES)).await.is_ok());
     let error = stub.stream.put(sized(MAX_RECORD_BYTES + 1)).await.unwrap_err();
     assert!(matches!(error, StreamError::TooLarge { .. }));
