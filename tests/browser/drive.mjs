@@ -2,7 +2,7 @@
 // have received since: one line of JSON, the hits of each kind and the ids of all of them,
 // `{"pageview":2,...,"ids":[...]}`.
 //
-//     node drive.mjs http://127.0.0.1:8080
+//     node drive.mjs http://127.0.0.1:8080 TOKEN
 //
 // Exits with 1 when the page kept something in the browser, when the tracker sent something else
 // than it should, or when it sent anything in a browser with Global Privacy Control. CHROMIUM
@@ -106,7 +106,14 @@ const NOTHING_KEPT = {
 /** Waits for what is heard only after the page is gone. */
 async function until(condition, timeout_ms = 5000) {
   const end = Date.now() + timeout_ms;
-  while (!condition() && Date.now() < end) await new Promise((done) => setTimeout(done, 20));
+  while (!(await condition()) && Date.now() < end) await new Promise((done) => setTimeout(done, 20));
+}
+
+/** The hits that answers show: a browser that is closed takes beacons on their way with it. */
+async function answered(origin, token) {
+  const url = `${origin}/v1/sites/1/metrics?metrics=hits&bots=include&period=day&date=today`;
+  const answer = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
+  return (await answer.json()).totals.hits;
 }
 
 function countByKind(hits) {
@@ -115,7 +122,7 @@ function countByKind(hits) {
   return counts;
 }
 
-async function driveDemo(browser, origin) {
+async function driveDemo(browser, origin, token) {
   const context = await browser.newContext();
   const { page, seen } = await openDemo(context, origin);
   await walk(page);
@@ -123,6 +130,7 @@ async function driveDemo(browser, origin) {
   await leave(page);
   const expected = Object.values(EXPECTED).reduce((sum, count) => sum + count);
   await until(() => seen.hits.length >= expected);
+  await until(async () => (await answered(origin, token)) >= expected, 20_000);
   await context.close();
   assert.deepEqual(seen.failures, [], "errors in the page");
   assert.deepEqual(countByKind(seen.hits), EXPECTED, "the tracker sent something else");
@@ -143,9 +151,9 @@ async function driveWithPrivacyControl(browser, origin) {
   assert.equal(seen.requests, 0, "requests to /hit in spite of Global Privacy Control");
 }
 
-const address = process.argv[2];
-if (!address) {
-  console.error("usage: node drive.mjs http://127.0.0.1:PORT");
+const [address, token] = process.argv.slice(2);
+if (!address || !token) {
+  console.error("usage: node drive.mjs http://127.0.0.1:PORT TOKEN");
   process.exit(2);
 }
 const { origin } = new URL(address);
@@ -154,7 +162,7 @@ const browser = await chromium.launch({
   args: FLAGS,
 });
 try {
-  const sent = await driveDemo(browser, origin);
+  const sent = await driveDemo(browser, origin, token);
   await driveWithPrivacyControl(browser, origin);
   console.log(JSON.stringify(sent));
 } finally {

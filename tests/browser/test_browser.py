@@ -21,7 +21,7 @@ def walk(serve):
     browser = shutil.which(CHROMIUM)
     assert browser, "the browser test needs Chromium; run tests/tools browser"
     done = subprocess.run(
-        ["node", harness.ROOT / "tests" / "browser" / "drive.mjs", serve.url],
+        ["node", harness.ROOT / "tests" / "browser" / "drive.mjs", serve.url, serve.token],
         env={**os.environ, "CHROMIUM": browser}, capture_output=True, text=True, timeout=300)
     # The driver itself fails when the page keeps a cookie or sends in spite of Global Privacy Control.
     assert done.returncode == 0, done.stderr
