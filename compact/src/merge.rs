@@ -23,6 +23,7 @@ use lake::clock::Clock;
 use lake::environment::{Environment, EnvironmentError};
 use lake::layout;
 use lake::limits::{MERGE_LEAST_MEMORY_MB, MERGE_MEMORY_MB};
+use lake::salt::delete_expired_salts;
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -116,7 +117,8 @@ impl Merge {
     }
 
     /// Merges the dates asked for, or those that are due; then deletes the hot objects that the
-    /// table has held for a day.
+    /// table has held for a day, rejected records that are old, and salts that are not to
+    /// recognise anybody any more.
     ///
     /// # Errors
     ///
@@ -128,6 +130,8 @@ impl Merge {
                 let due = self.due_dates().await?;
                 let answer = self.merge(&due).await?;
                 self.delete_old_rejected().await?;
+                let deleted = delete_expired_salts(&self.store, self.clock.now_ms()).await;
+                deleted.context("deleting salts whose period is over")?;
                 Ok(answer)
             }
         }

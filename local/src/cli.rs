@@ -51,6 +51,8 @@ pub enum Command {
     Query(Box<QueryArgs>),
     /// Show hits waiting, last merge, dates and sizes
     Status,
+    /// Append records after all that were rejected or parked and can be read now
+    Replay,
 }
 
 /// `hitlake serve`

@@ -3,6 +3,7 @@
 pub mod import;
 pub mod merge;
 pub mod query;
+pub mod replay;
 pub mod serve;
 pub mod site;
 pub mod status;

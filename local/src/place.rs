@@ -124,6 +124,12 @@ impl Place {
         )
     }
 
+    /// Append.
+    #[must_use]
+    pub fn append(&self) -> Append {
+        Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) }
+    }
+
     /// The merge.
     #[must_use]
     pub fn merge(&self) -> Merge {
@@ -145,8 +151,7 @@ impl Place {
     /// When the stream's files cannot be used.
     pub async fn pipeline(&self) -> anyhow::Result<Arc<Pipeline>> {
         let stream = Arc::new(EmbeddedStream::open(&self.data, Arc::clone(&self.clock))?);
-        let append =
-            Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) };
+        let append = self.append();
         let chance = (Arc::clone(&self.clock), Arc::clone(&self.random));
         Ok(Arc::new(Pipeline::open(stream, append, self.data.join("parked"), chance).await?))
     }

@@ -125,7 +125,6 @@ impl Importer {
                 return None;
             }
         };
-        *counts.hits.entry(kind.name()).or_default() += 1;
         Some(self.hit(parsed, kind, line))
     }
 
@@ -152,10 +151,15 @@ impl Importer {
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {
+        let kinds: Vec<Kind> = drafts.iter().map(|draft| draft.hit.kind).collect();
         let outcome =
             self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
-        for (drop, count) in outcome.dropped {
-            *counts.dropped.entry(drop.name()).or_default() += count as u64;
+        for (position, kind) in kinds.into_iter().enumerate() {
+            let dropped = outcome.dropped_at.iter().find(|(at, _)| *at == position);
+            match dropped {
+                Some((_, reason)) => *counts.dropped.entry(reason.name()).or_default() += 1,
+                None => *counts.hits.entry(kind.name()).or_default() += 1,
+            }
         }
         Ok(())
     }
