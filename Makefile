@@ -24,6 +24,10 @@ test: ## Install what the tests need and run all of them
 soak: ## The tests, with the long proofs 20 times as long (HITLAKE_SOAK=N for N times)
 	HITLAKE_SOAK=$${HITLAKE_SOAK:-20} ./tests/run
 
+bench: release ## Hits a second that serve accepts durably, at 64 connections (needs wrk)
+	./tests/tools python
+	.venv/bin/python tests/bench/serve.py
+
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -36,4 +40,4 @@ tracker: ## Build tracker/dist/tracker.js
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test soak check tracker fmt
+.PHONY: help run release lambdas test soak bench check tracker fmt
