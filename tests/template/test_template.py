@@ -56,7 +56,7 @@ RIGHTS_ON_DATA = {
         "s3:GetObject": {"hot/", "hits/", "settings/"},
         "s3:PutObject": {"hits/"},
         "s3:AbortMultipartUpload": {"hits/"},
-        "s3:DeleteObject": {"hot/"},
+        "s3:DeleteObject": {"hot/", "rejected/", "salts/"},
     },
     "QueryRole": {
         "s3:GetObject": {"hot/", "hits/", "settings/"},
@@ -230,8 +230,10 @@ def test_listing_is_bound_to_folders_of_the_store():
         if "s3:ListBucket" in it.actions and "${DataBucket.Arn}" in it.resources:
             assert it.actions == ("s3:ListBucket",), it
             prefixes = [check.spelt(prefix) for prefix in it.condition["StringLikeIfExists"]["s3:prefix"]]
-            readable = RIGHTS_ON_DATA[it.role]["s3:GetObject"]
-            assert set(prefixes) == {f"${{StorePrefix}}/{folder}*" for folder in readable}, it.role
+            rights = RIGHTS_ON_DATA[it.role]
+            # Who deletes what grew old has to find it.
+            folders = rights["s3:GetObject"] | rights.get("s3:DeleteObject", set())
+            assert set(prefixes) == {f"${{StorePrefix}}/{folder}*" for folder in folders}, it.role
 
 
 def test_whoever_reads_may_tell_absent_from_forbidden():
