@@ -31,7 +31,7 @@ bench: release ## Hits a second that serve accepts durably, at 64 connections (n
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) doc --workspace --no-deps --document-private-items --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	./tests/deny
 
 tracker: ## Build tracker/dist/tracker.js

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 /// Web analytics that live in your own bucket.
 #[derive(Debug, Parser)]
-#[command(name = "hitlake", version, about, max_term_width = 100)]
+#[command(name = "hitlake", version, max_term_width = 100)]
 pub struct Cli {
     /// Where hits, table and settings lie.
     #[command(flatten)]
