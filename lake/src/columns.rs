@@ -258,6 +258,16 @@ pub const COLUMNS: &[Column] = &[
     raw("extra", Type::Text, "what Matomo's clients send without a column of its own, as JSON"),
 ];
 
+/// The columns of a page's timings, milliseconds.
+pub const TIMINGS: [&str; 6] = [
+    "network_ms",
+    "server_ms",
+    "transfer_ms",
+    "dom_processing_ms",
+    "dom_completion_ms",
+    "on_load_ms",
+];
+
 /// The schema that is written.
 #[must_use]
 pub fn schema() -> SchemaRef {

@@ -2,7 +2,7 @@
 //!
 //! Definitions: docs/DEFINITIONS.md. Knows no question and no row; [`crate::count`] does the sums.
 
-use lake::columns::{Type, find};
+use lake::columns::{TIMINGS, Type, find};
 use lake::hit::Kind;
 
 /// Which rows: of one of these kinds (none named: of any), with or without a value in a column. A
@@ -167,14 +167,6 @@ const INTERACTION: Hits =
     Hits { kinds: &[Kind::Content], with: Some(("content_interaction", true)) };
 /// Carts are no conversions.
 const ORDER: Hits = Hits { kinds: &[Kind::Order], with: Some(("is_conversion", true)) };
-const LOAD: &[&str] = &[
-    "network_ms",
-    "server_ms",
-    "transfer_ms",
-    "dom_processing_ms",
-    "dom_completion_ms",
-    "on_load_ms",
-];
 /// Seconds in a millisecond.
 const MS: f64 = 0.001;
 const VISITS: Sum = Sum::Visits(None);
@@ -242,5 +234,5 @@ pub static METRICS: &[Metric] = &[
     sum("event_value", Sum::Amount(&[EVENT], &["event_value"], 1.0)),
     sum("engaged_time", Sum::Amount(&[HIT], &["engaged_ms"], MS)),
     ratio("scroll_depth", Sum::Scrolled, Sum::ScrolledViews),
-    ratio("avg_load_time", Sum::Amount(&[PAGEVIEW], LOAD, MS), Sum::Having(PAGEVIEW, LOAD)),
+    ratio("avg_load_time", Sum::Amount(&[PAGEVIEW], &TIMINGS, MS), Sum::Having(PAGEVIEW, &TIMINGS)),
 ];

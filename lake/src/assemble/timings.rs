@@ -12,17 +12,8 @@ use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 
 use super::inputs::{Inputs, int, ints, text_column};
+use crate::columns::TIMINGS;
 use crate::hit::Kind;
-
-/// The columns of timings.
-const TIMINGS: [&str; 6] = [
-    "network_ms",
-    "server_ms",
-    "transfer_ms",
-    "dom_processing_ms",
-    "dom_completion_ms",
-    "on_load_ms",
-];
 
 type Values = [Option<i32>; TIMINGS.len()];
 

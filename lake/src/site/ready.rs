@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use ipnet::{IpNet, Ipv4Net};
 use jiff::civil::Date;
@@ -12,8 +11,8 @@ use regex::RegexSet;
 
 use super::SiteError;
 use super::check::without_scheme;
-use super::pattern::{self, Pattern};
-use super::settings::{Goal, GoalMatch, SiteSettings};
+use super::pattern;
+use super::settings::SiteSettings;
 use super::stored::Stored;
 use crate::limits::MAX_DIMENSIONS;
 
@@ -34,8 +33,6 @@ pub struct Site {
     goals: HashSet<i32>,
     /// Bit `n` stands for dimension `n`.
     dimensions: u32,
-    /// Compiled at the first use: ingest needs none of them.
-    goal_patterns: OnceLock<Vec<(usize, Pattern)>>,
 }
 
 impl Site {
@@ -64,7 +61,6 @@ impl Site {
                 .collect(),
             goals: settings.goals.iter().map(|goal| goal.id).collect(),
             dimensions: kept_dimensions(&settings),
-            goal_patterns: OnceLock::new(),
             settings,
         })
     }
@@ -152,16 +148,6 @@ impl Site {
     #[must_use]
     pub fn knows_goal(&self, id: i32) -> bool {
         id > 0 && (self.goals.is_empty() || self.goals.contains(&id))
-    }
-
-    /// Goals that hits reach by a pattern, each with its pattern.
-    pub fn goals_by_pattern(&self) -> impl Iterator<Item = (&Goal, &Pattern)> {
-        let compiled = self.goal_patterns.get_or_init(|| {
-            let goals = self.settings.goals.iter().enumerate();
-            let by_pattern = goals.filter(|(_, goal)| goal.matches != GoalMatch::Manual);
-            by_pattern.filter_map(|(at, goal)| Some((at, Pattern::of_goal(goal).ok()?))).collect()
-        });
-        compiled.iter().filter_map(|(at, pattern)| Some((self.settings.goals.get(*at)?, pattern)))
     }
 }
 
