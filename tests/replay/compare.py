@@ -4,6 +4,7 @@ import collections
 import html
 
 import ours
+import reports
 
 VISIT_FIELDS = ["first_action", "last_action", "nb_actions", "nb_interactions", "nb_searches", "nb_events", "total_time",
                 "visitor_returning", "referrer_type", "referrer_name", "referrer_keyword", "entry_url", "exit_url",
@@ -42,6 +43,19 @@ class Agreement:
                 self.differences.append((kind, number, field, expected[field], found.get(field)))
         self.items[kind][0] += good
         self.items[kind][1] += 1
+
+    def reports(self, compared):
+        """Numbers of reports, by method; one item is one report."""
+        wrong = set()
+        for number, method, label, field, expected, found in compared:
+            good = reports.same(expected, found, reports.DECIMALS.get(field))
+            self.fields["report", method][0] += good
+            self.fields["report", method][1] += 1
+            if not good:
+                wrong.add(number)
+                self.differences.append(("report", number, f"{method} {label} {field}", expected, found))
+        numbers = {number for number, *_ in compared}
+        self.items["report"] = [len(numbers - wrong), len(numbers)]
 
     def surplus(self, kind, found):
         for one in found:

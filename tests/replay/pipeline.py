@@ -1,4 +1,4 @@
-"""Sends a recording to a running `hitlake serve`, merges, and reads the table."""
+"""Sends a recording to a running `hitlake serve`, merges, asks for its reports, and reads the table."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 
 import duckdb
+import reports
 from harness import PROGRAM
 
 # No header but the recorded ones: a user agent of our own would be a bot's.
@@ -15,7 +16,7 @@ OPENER.addheaders = []
 
 
 def replayed(recording, folder):
-    """Rows of the table after the recording's requests, and the statuses of the answers."""
+    """Rows of the table after the recording's requests, and its reports beside ours (`reports.compare`)."""
     run = lambda *args, **more: subprocess.run([PROGRAM, "--data", folder, *args], check=True, capture_output=True, text=True, **more)
     serve = subprocess.Popen([PROGRAM, "--data", folder, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
     try:
@@ -24,12 +25,14 @@ def replayed(recording, folder):
             run("site", "put", "-", input=json.dumps(site))
         # Settings are read before the first hit of a site, so nothing waits for them to be in force.
         token = (folder / "first-token").read_text().strip()
-        statuses = [send(url, request, token) for request in recording.requests]
+        for request in recording.requests:
+            send(url, request, token)
         run("merge")
+        compared = list(reports.compare(recording, lambda site, parameters: metrics(url, token, site, parameters)))
     finally:
         serve.terminate()
         serve.wait(30)
-    return rows(folder), statuses
+    return rows(folder), compared
 
 
 def send(url, request, token):
@@ -48,6 +51,12 @@ def send(url, request, token):
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def metrics(url, token, site, parameters):
+    asked = urllib.request.Request(f"{url}/v1/sites/{site}/metrics?{urllib.parse.urlencode(parameters)}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return json.load(answer)
 
 
 def encoded(params):

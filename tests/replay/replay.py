@@ -20,8 +20,10 @@ SHARED = harness.SHARED / "matomo-replay"
 
 def agreement_of(path, folder):
     replayed = recording.Recording.read(path)
-    rows, _ = pipeline.replayed(replayed, folder)
-    return compare.compare(replayed, rows)
+    rows, compared = pipeline.replayed(replayed, folder)
+    agreement = compare.compare(replayed, rows)
+    agreement.reports(compared)
+    return agreement
 
 
 def main(arguments):
