@@ -20,11 +20,11 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
     let StreamUrl::Kinesis { name } = StreamUrl::from_environment(&environment)?;
-    let aws = Aws::new(&environment);
+    let aws = Aws::in_lambda(&environment);
     let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
-    let stream = KinesisStream::new(aws.config().await, name, Arc::clone(&random));
+    let stream = KinesisStream::new(&aws.kinesis().await, name, Arc::clone(&random));
     let ingest = &Ingest {
         sites: SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),
         tokens: TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS),

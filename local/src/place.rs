@@ -77,7 +77,7 @@ impl Place {
                 let StreamUrl::Kinesis { name } =
                     text.parse().map_err(|error| usage("--stream", &error))?;
                 let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream::new(
-                    aws.config().await,
+                    &aws.kinesis().await,
                     name,
                     Arc::clone(&random),
                 ));

@@ -17,9 +17,11 @@ use query::handler::Query;
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
-    let store =
-        lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
-            .await?;
+    let store = lake::store::open(
+        &StoreUrl::from_environment(&environment)?,
+        &Aws::in_lambda(&environment),
+    )
+    .await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);

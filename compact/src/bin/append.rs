@@ -19,9 +19,11 @@ async fn main() -> Result<(), Error> {
     // While a Lambda starts it has whole processors, and nobody waits for a batch yet.
     let lists = std::thread::spawn(Enricher::prepare);
     let environment = Environment::process();
-    let store =
-        lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
-            .await?;
+    let store = lake::store::open(
+        &StoreUrl::from_environment(&environment)?,
+        &Aws::in_lambda(&environment),
+    )
+    .await?;
     let append = &Append { store, enricher: Arc::new(Enricher::default()) };
     lists.join().map_err(|_| "the lists of user agents and referrers cannot be read")?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {

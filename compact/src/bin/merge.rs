@@ -13,9 +13,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
-    let store =
-        lake::store::open(&StoreUrl::from_environment(&environment)?, &Aws::new(&environment))
-            .await?;
+    let store = lake::store::open(
+        &StoreUrl::from_environment(&environment)?,
+        &Aws::in_lambda(&environment),
+    )
+    .await?;
     let merge = Merge::new(store, Arc::new(SystemClock), std::env::temp_dir());
     let merge = &merge.with_memory_of(&environment)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {

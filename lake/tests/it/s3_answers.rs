@@ -37,7 +37,7 @@ impl Server {
             }
         });
         let shared = Aws::new(&Environment::of(&[]));
-        let client = crate::store::s3_client(&endpoint, shared.config().await);
+        let client = crate::store::s3_client(&endpoint, &shared.kinesis().await);
         Self { store: S3Store::new(client, "bucket".to_owned(), Path::default()), requests }
     }
 

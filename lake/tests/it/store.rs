@@ -44,7 +44,7 @@ async fn s3_conforms() {
         println!("skipped: {S3_ENDPOINT} is not set");
         return;
     };
-    let client = s3_client(&endpoint, Aws::new(&environment).config().await);
+    let client = s3_client(&endpoint, &Aws::new(&environment).kinesis().await);
     let bucket = format!("conformance-{}", std::process::id());
     client.create_bucket().bucket(&bucket).send().await.unwrap();
     conformance::run(Arc::new(S3Store::new(client.clone(), bucket.clone(), Path::default()))).await;

@@ -24,7 +24,7 @@ async fn conforms() {
         return;
     };
     let aws = Aws::new(&environment);
-    let config = of_emulator(&endpoint, aws.config().await);
+    let config = of_emulator(&endpoint, &aws.kinesis().await);
     let client = aws_sdk_kinesis::Client::new(&config);
     let made = AtomicUsize::new(0);
     stream_conformance(async || {
