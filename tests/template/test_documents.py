@@ -175,3 +175,11 @@ def test_outputs_that_the_page_names_exist():
     named = set(re.findall(r"outputs? `(\w+)`(?: and `(\w+)`)?", text))
     names = {name for pair in named for name in pair if name}
     assert len(names) > 4 and names <= set(TEMPLATE["Outputs"]), names - set(TEMPLATE["Outputs"])
+
+
+def test_tests_that_the_threat_list_names_exist():
+    named = re.findall(r"(test_\w+)\.py(?:: `(test_\w+)`)?", (check.ROOT / "SECURITY.md").read_text())
+    assert len(named) > 6
+    for file, test in named:
+        text = (check.ROOT / f"tests/template/{file}.py").read_text()
+        assert f"def {test}" in text, (file, test)

@@ -9,6 +9,8 @@ import re
 
 import check
 import pytest
+from samcli.commands.deploy.auth_utils import auth_per_resource
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
 TEMPLATE = check.written()
 STATEMENTS = check.statements(TEMPLATE)
@@ -128,6 +130,31 @@ def test_routes():
                 it = event["Properties"]
                 found[it["ApiId"]["Ref"]].add(f"{it['Method']} {it['Path']}")
     assert found == ROUTES
+
+
+def test_both_apis_are_throttled():
+    for name, api in check.of_type(TEMPLATE, "AWS::Serverless::HttpApi").items():
+        which = name.removesuffix("Api")
+        assert api["Properties"]["DefaultRouteSettings"] == {
+            "ThrottlingRateLimit": {"Ref": f"{which}RateLimit"},
+            "ThrottlingBurstLimit": {"Ref": f"{which}BurstLimit"},
+        }, name
+
+
+def test_guided_deployment_asks_for_parameters_only():
+    # It would ask about every route without an authorizer, and take Enter for a no.
+    stacks, _ = SamLocalStackProvider.get_stacks(str(check.TEMPLATE))
+    asked = [name for name, is_decided in auth_per_resource(stacks) if not is_decided]
+    assert not asked
+    for api in check.of_type(check.translated(), "AWS::ApiGatewayV2::Api").values():
+        assert "security" not in json.dumps(api["Properties"]["Body"]), "it was to change nothing else"
+
+
+def test_own_domains_are_made_only_where_they_are_named():
+    for name in ("CollectOwnDomain", "MetricsOwnDomain"):
+        for it in (name, f"{name}Mapping"):
+            condition = TEMPLATE["Resources"][it]["Condition"]
+            assert condition == f"Has{name.removesuffix('OwnDomain')}Domain"
 
 
 def test_preflights_reach_the_functions():
