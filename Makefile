@@ -28,6 +28,14 @@ bench: release ## Hits a second that serve accepts durably, at 64 connections (n
 	./tests/tools python
 	.venv/bin/python tests/bench/serve.py
 
+sam-local: ## Every sample event through its function, by sam local where containers run (after sam build)
+	./tests/tools python node
+	test -x $${HITLAKE_PROGRAMS:-target/release}/query || $(MAKE) --no-print-directory release
+	.venv/bin/python tests/wire/sam_local.py
+
+cost: ## The tables of docs/COST.md, from tests/bench/counted.json and prices
+	python3 tests/bench/cost.py
+
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -40,4 +48,4 @@ tracker: ## Build tracker/dist/tracker.js
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test soak bench check tracker fmt
+.PHONY: help run release lambdas test soak bench sam-local cost check tracker fmt

@@ -65,3 +65,11 @@ def test_binaries_are_stripped():
         pytest.skip("only the release build is stripped")
     for name in BINARIES:
         assert b".debug_info\0" not in (harness.PROGRAMS / name).read_bytes(), name
+
+
+def test_binaries_need_no_newer_glibc_than_lambda_has():
+    # provided.al2023 has 2.34. sam build links against an older one by itself; this is the machine's own build.
+    for name in BINARIES:
+        needed = set(re.findall(rb"GLIBC_(\d+)\.(\d+)", (harness.PROGRAMS / name).read_bytes()))
+        newest = max((int(major), int(minor)) for major, minor in needed)
+        assert newest <= (2, 34), f"{name} needs glibc {newest[0]}.{newest[1]}"

@@ -4,6 +4,7 @@ Knows nothing of what is right; that is said in test_template.py. Nothing here n
 the network.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -21,6 +22,9 @@ from samtranslator.translator.transform import transform  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
+# The two that are deployed beside it, by those who want them.
+FRONT = ROOT / "deploy/cloudfront.yaml"
+QUICKSIGHT = ROOT / "deploy/quicksight.yaml"
 
 FUNCTION = "AWS::Serverless::Function"
 NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -33,11 +37,12 @@ class NoManagedPolicies:
         return {}
 
 
-def written():
-    """The template as written, with the short forms of functions spelt out."""
-    return yaml_parse(TEMPLATE.read_text())
+def written(path=TEMPLATE):
+    """A template as written, with the short forms of functions spelt out."""
+    return yaml_parse(path.read_text())
 
 
+@functools.cache
 def translated():
     """The template as CloudFormation gets it."""
     template = written()
@@ -124,16 +129,15 @@ def binaries(package):
     return found | {path.parent.name for path in package.glob("src/bin/*/main.rs")}
 
 
-def run(tool, *arguments):
-    """Runs a tool that was installed beside this Python; its exit code, and what it printed."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name(tool), *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+def start(tool, *arguments):
+    """Starts a tool, with nothing of AWS in its environment; what it prints can be read."""
+    return subprocess.Popen(
+        [tool, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def beside_python(tool):
+    """A tool that was installed with this Python."""
+    return Path(sys.executable).with_name(tool)
 
 
 def read_json(path):

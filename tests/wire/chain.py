@@ -68,16 +68,16 @@ class Lambda:
 class Gate:
     """A TCP proxy in front of an emulator that can be closed: then nothing gets through."""
 
-    def __init__(self, url):
+    def __init__(self, url, host="127.0.0.1"):
         self.target = address(url.removeprefix("http://"))
-        self.port = emulation.free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.host, self.port = host, emulation.free_port()
+        self.url = f"http://{host}:{self.port}"
         self.connections = set()
         self.listener = None
         self.open()
 
     def open(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.listener = socket.create_server((self.host, self.port))
         threading.Thread(target=self._accept, args=[self.listener], daemon=True).start()
 
     def close(self):

@@ -1,0 +1,185 @@
+"""Parameters, variables, settings, alarms and metrics: the template, the code and docs/ name the same."""
+
+import json
+import re
+import sys
+
+import check
+import documents
+import pytest
+
+sys.path.insert(0, str(check.ROOT / "tests/bench"))
+import cost  # noqa: E402
+
+TEMPLATE = check.written()
+OPERATIONS = check.ROOT / "docs/OPERATIONS.md"
+ALARMS = check.of_type(TEMPLATE, "AWS::CloudWatch::Alarm")
+CRATES = ("lake", "ingest", "compact", "query", "local")
+
+# Metrics that alarms and the dashboard wait for and the code does not send yet.
+AWAITED = {"MergeLateSeconds", "Unexplained"}
+
+
+def source(*crates):
+    """The code of crates without its tests."""
+    files = [path for crate in crates for path in sorted((check.ROOT / crate / "src").rglob("*.rs")) if "test" not in path.stem]
+    return "\n".join(path.read_text().partition("#[cfg(test)]\nmod tests {")[0] for path in files)
+
+
+def table(first):
+    """Rows of a table of the page, its heading left out, without backquotes."""
+    _, *rows = documents.rows(OPERATIONS, first)
+    return [[cell.replace("`", "") for cell in row] for row in rows]
+
+
+# ----------------------------------------------------------------------------- parameters and variables
+
+
+def test_parameters_are_those_of_the_page():
+    written = {name: str(default) for name, default, _ in table("parameter")}
+    assert written == {name: str(it["Default"]) or "empty" for name, it in TEMPLATE["Parameters"].items()}
+
+
+def test_every_parameter_has_a_default():
+    # sam deploy --guided with nothing but Enter makes a working stack.
+    assert not [name for name, it in TEMPLATE["Parameters"].items() if "Default" not in it]
+
+
+def test_variables_are_those_that_the_code_reads():
+    read = set(re.findall(r'"((?:HITLAKE|AWS_ENDPOINT)_\w+)"', source(*CRATES)))
+    # AWS's own client reads it.
+    assert {name for name, _, _ in table("variable")} == read | {"AWS_ENDPOINT_URL_KINESIS"}
+
+
+def test_variables_are_set_as_the_page_says():
+    for name, functions, _ in table("variable"):
+        given = {
+            function.removesuffix("Function").lower()
+            for function in check.functions(TEMPLATE)
+            if check.variables(TEMPLATE, function).get(name, check.NO_VALUE) != check.NO_VALUE
+        }
+        named = set() if functions.startswith("nothing") else set(functions.split(", "))
+        assert given == named, name
+
+
+def test_settings_are_the_struct():
+    struct = (check.ROOT / "lake/src/site/settings.rs").read_text()
+    body = re.search(r"pub struct SiteSettings \{(.*?)\n\}", struct, re.DOTALL)[1]
+    assert [key for key, _, _ in table("key")] == re.findall(r"pub (\w+):", body)
+
+
+def test_settings_have_the_defaults_of_the_page():
+    struct = (check.ROOT / "lake/src/site/settings.rs").read_text()
+    by_type = {"String": '""', "bool": "false", "Vec": "[]", "Option": "null"}
+    functions = dict(re.findall(r'fn (\w+)\(\) -> String \{\s+("\w+")', struct))
+    page = {key: default for key, default, _ in table("key")}
+    body = re.search(r"pub struct SiteSettings \{(.*?)\n\}", struct, re.DOTALL)[1]
+    for function, key, kind in re.findall(r'#\[serde\(default(?: = "(\w+)")?\)\]\s+pub (\w+): (\w+)', body):
+        if function in functions or kind in by_type and not function:
+            assert page[key] == functions.get(function, by_type.get(kind)), key
+
+
+# -------------------------------------------------------------------------------------- alarms, metrics
+
+
+def test_every_alarm_has_its_paragraph():
+    paragraphs = re.findall(r"^### `(\w+Alarm)`\n\n(.+)$", OPERATIONS.read_text(), re.MULTILINE)
+    assert sorted(name for name, _ in paragraphs) == sorted(ALARMS)
+    assert all(len(text) > 120 for _, text in paragraphs)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_is_sent_and_says_why(name):
+    it = ALARMS[name]["Properties"]
+    assert it["AlarmActions"] == {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], check.NO_VALUE]}
+    assert len(it["AlarmDescription"]) > 30
+    # What is missing is bad news only where something should have come.
+    assert (it["TreatMissingData"] == "breaching") == (it["ComparisonOperator"] == "LessThanThreshold")
+    for dimension in it["Dimensions"]:
+        value = dimension["Value"]
+        assert isinstance(value, str) or value["Ref"] in check.translated()["Resources"], dimension
+
+
+def emitted():
+    """Names of metrics by the service that sends them."""
+    services = {}
+    for path in (path for crate in CRATES for path in (check.ROOT / crate / "src").rglob("*.rs")):
+        text = path.read_text().partition("#[cfg(test)]\nmod tests {")[0]
+        for service in re.findall(r'"service": "(\w+)"', text):
+            services.setdefault(service, set()).update(re.findall(r'metric\("(\w+)"', text))
+    return services
+
+
+def named():
+    """Metrics of our own that alarms and the dashboard want, by service."""
+    wanted = {}
+    for it in ALARMS.values():
+        if it["Properties"]["Namespace"] == "Hitlake":
+            [dimension] = it["Properties"]["Dimensions"]
+            wanted.setdefault(dimension["Value"], set()).add(it["Properties"]["MetricName"])
+    for widget in dashboard()["widgets"]:
+        last = [None] * 4
+        for metric in widget["properties"]["metrics"]:
+            # A point repeats what stands there in the metric before.
+            last = [old if new == "." else new for old, new in zip(last, [*metric, None][:4], strict=False)]
+            if last[0] == "Hitlake":
+                wanted.setdefault(last[3], set()).add(last[1])
+    return wanted
+
+
+def dashboard():
+    return json.loads(TEMPLATE["Resources"]["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+
+
+def test_metrics_that_are_watched_are_sent():
+    sent = emitted()
+    assert sent["append"] >= {"HitsStored", "RecordsRejected"}
+    missing = {metric for service, metrics in named().items() for metric in metrics - sent.get(service, set())}
+    assert missing == AWAITED, "watched and not sent, or awaited and sent by now"
+
+
+def test_dashboard_names_what_there_is():
+    body = TEMPLATE["Resources"]["OperatorDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name in re.findall(r"\$\{(\w+)\}", body):
+        assert name in check.translated()["Resources"], name
+
+
+# ------------------------------------------------------------------------------------------- the cost
+
+
+def test_tables_of_costs_are_what_the_script_reckons():
+    page = (check.ROOT / "docs/COST.md").read_text()
+    assert cost.written(page) == page, "run python3 tests/bench/cost.py"
+
+
+def test_cost_counts_what_the_template_has():
+    assert cost.ALARMS == len(ALARMS)
+    hours = TEMPLATE["Resources"]["HitStream"]["Properties"]["RetentionPeriodHours"]
+    assert 24 < hours <= 7 * 24, "the price of retention is another"
+    memory = {name: check.functions(TEMPLATE)[f"{name}Function"]["Properties"]["MemorySize"] for name in ("Ingest", "Append")}
+    assert memory == {"Ingest": cost.INGEST_MB, "Append": cost.APPEND_MB}
+
+
+# ------------------------------------------------------------------------------------------- the links
+
+
+@pytest.mark.parametrize("page", [OPERATIONS, check.ROOT / "SECURITY.md", check.ROOT / "docs/COST.md", check.ROOT / "README.md"], ids=lambda path: path.name)
+def test_files_that_a_page_names_exist(page):
+    text = page.read_text()
+    for path in set(re.findall(r"\b((?:docs|tests|deploy|lake|ingest|compact|query|local)/[\w/.-]+\.\w+|events/[\w.-]+)\b", text)):
+        assert (check.ROOT / path).exists(), path
+
+
+def test_outputs_that_the_page_names_exist():
+    text = OPERATIONS.read_text()
+    named = set(re.findall(r"outputs? `(\w+)`(?: and `(\w+)`)?", text))
+    names = {name for pair in named for name in pair if name}
+    assert len(names) > 4 and names <= set(TEMPLATE["Outputs"]), names - set(TEMPLATE["Outputs"])
+
+
+def test_tests_that_the_threat_list_names_exist():
+    named = re.findall(r"(test_\w+)\.py(?:: `(test_\w+)`)?", (check.ROOT / "SECURITY.md").read_text())
+    assert len(named) > 6
+    for file, test in named:
+        text = (check.ROOT / f"tests/template/{file}.py").read_text()
+        assert f"def {test}" in text, (file, test)

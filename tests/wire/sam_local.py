@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Every sample event through its function, and the answers compared: `make sam-local`.
+
+With a container engine by `sam local invoke`, and the two APIs by `sam local start-api`; run `sam build`
+before. Without one it says so, and takes the runtime interface emulator, which AWS's own images have
+inside: the same programs, the same events, the same answers, but no container and no API.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "wire")]
+
+import emulators as emulation  # noqa: E402
+import harness  # noqa: E402
+from chain import Chain, Gate, http_event  # noqa: E402
+
+EVENTS = harness.ROOT / "events"
+SAM = pathlib.Path(sys.executable).with_name("sam")
+# In the order of a hit's way: what append writes is what merge merges.
+ORDER = ["ingest", "append", "merge", "query", "erase"]
+STORE, STREAM = "hitlake-data", "hitlake-hits"
+
+# What each event is answered: the values that must be there. A function answers an event of the stream
+# or the schedule by itself, and a request by a status.
+EXPECTED = {
+    "ingest-post-hit": {"statusCode": 204, "headers": {"hitlake-accepted": "3"}},
+    "ingest-post-hit-base64": {"statusCode": 204, "headers": {"hitlake-accepted": "1"}},
+    "ingest-hit-gif": {"statusCode": 204, "headers": {"hitlake-accepted": "1"}},
+    "ingest-matomo-beacon": {"statusCode": 204},
+    "ingest-matomo-bulk": {"statusCode": 204},
+    "ingest-options": {"statusCode": 204},
+    "ingest-tracker": {"statusCode": 200},
+    "append-batch": {"batchItemFailures": []},
+    "append-batch-with-poison": {"batchItemFailures": []},
+    "merge-schedule": {},
+    "merge-dates": {},
+    "query-health": {"statusCode": 200, "body": '{"status":"ok"}'},
+    # Its token is an example, which opens nothing.
+    "query-metrics": {"statusCode": 401},
+}
+
+
+def events():
+    """The names of the events, in the order in which they make sense."""
+    names = (path.stem for path in EVENTS.glob("*.json"))
+    return sorted(names, key=lambda name: (ORDER.index(name.partition("-")[0]), name.startswith("merge-dates"), name))
+
+
+def event(name):
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def differs(answer, expected):
+    """What of an answer is not as expected."""
+    if isinstance(expected, dict):
+        found = answer if isinstance(answer, dict) else {}
+        return {key: it for key, value in expected.items() if (it := differs(found.get(key), value)) not in (None, {})}
+    return None if answer == expected else f"{answer!r} instead of {expected!r}"
+
+
+def engine():
+    """The container engine that runs here, if any."""
+    for command in ("docker", "finch", "podman"):
+        if shutil.which(command):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if subprocess.run([command, "info"], capture_output=True, timeout=20).returncode == 0:
+                    return command
+    return None
+
+
+class ByEmulator:
+    """The binaries under the runtime interface emulator."""
+
+    def __init__(self, chain):
+        self.chain = chain
+
+    def __call__(self, name):
+        return self.chain.function(name.partition("-")[0])(event(name))
+
+
+class ByContainer:
+    """`sam local invoke`, with the emulators where containers reach them."""
+
+    def __init__(self, chain, folder, command):
+        self.host = container_host(command)
+        reachable = {"AWS_ENDPOINT_URL_S3": chain.s3_gate, "AWS_ENDPOINT_URL_KINESIS": chain.kinesis_gate}
+        values = json.loads((harness.ROOT / "env.json").read_text())
+        for variables in values.values():
+            for variable, gate in reachable.items():
+                if variable in variables:
+                    variables[variable] = f"http://host.docker.internal:{gate.port}"
+            variables["HITLAKE_STORE"] = chain.environment["HITLAKE_STORE"]
+        self.variables = folder / "env.json"
+        self.variables.write_text(json.dumps(values))
+        self.environment = {**emulation.CREDENTIALS, "SAM_CLI_TELEMETRY": "0"}
+
+    def options(self):
+        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        return ["--env-vars", self.variables, "--add-host", f"host.docker.internal:{self.host}",
+                "--parameter-overrides", f"Architecture={machine}"]
+
+    def __call__(self, name):
+        function = f"{name.partition('-')[0].capitalize()}Function"
+        done = sam("local", "invoke", function, "--event", EVENTS / f"{name}.json", *self.options(), more=self.environment)
+        assert done.returncode == 0, done.stderr
+        # The answer is the last line; before it comes what the program prints.
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    @contextlib.contextmanager
+    def apis(self):
+        """Both APIs, on one port; their address."""
+        port = emulation.free_port()
+        process = subprocess.Popen(
+            [SAM, "local", "start-api", "--port", str(port), *map(str, self.options())],
+            cwd=harness.ROOT, env=environment(self.environment), stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 120
+            while not emulation.answers(f"http://127.0.0.1:{port}/"):
+                assert process.poll() is None and time.monotonic() < deadline, "sam local start-api did not start"
+                time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def sam(*arguments, more):
+    return subprocess.run([SAM, *map(str, arguments)], cwd=harness.ROOT, env=environment(more), capture_output=True, text=True)
+
+
+def environment(more):
+    return {**os.environ, **more}
+
+
+def container_host(command):
+    """Where containers reach this machine: on Linux the bridge's address, elsewhere the engine knows."""
+    if platform.system() != "Linux":
+        return "host-gateway"
+    template = "{{(index .IPAM.Config 0).Gateway}}"
+    return subprocess.run([command, "network", "inspect", "bridge", "-f", template], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run(chain, invoke):
+    """Every event; the names of those that were answered otherwise, with what differs."""
+    wrong = {}
+    for name in events():
+        difference = differs(invoke(name), EXPECTED[name]) if name in EXPECTED else "no answer is expected: add one"
+        print(f"  {name}: {difference or 'as expected'}")
+        if difference:
+            wrong[name] = difference
+    wrong |= {"the figures": it} if (it := figures(chain)) else {}
+    print(f"  the figures: {wrong.get('the figures', 'as expected')}")
+    return wrong
+
+
+def figures(chain):
+    """Asks for what append's events hold, and compares it with them."""
+    records = [record for name in events() if name.startswith("append-") for record in event(name)["Records"]]
+    hits = [json.loads(data) for it in records if (data := base64.b64decode(it["kinesis"]["data"])).startswith(b'{"v":1,')]
+    known = {(it["site"], it["id"]): it["kind"] for it in hits if it["site"] == 1}
+    dates = sorted({it["dt"] for it in hits})
+    chain.merge(*dates)
+    question = f"/v1/sites/1/metrics?metrics=hits,pageviews&from={dates[0]}&to={dates[-1]}&bots=include"
+    answer = chain.function("query")(http_event("GET", question, {"authorization": f"Bearer {chain.token}"}))
+    expected = {"hits": len(known), "pageviews": sum(kind == "pageview" for kind in known.values())}
+    return differs(json.loads(answer["body"]).get("totals"), expected)
+
+
+def through_apis(address):
+    """A request to each API."""
+    wrong = {}
+    for method, path, body, status in (("GET", "/tracker.js", None, 200), ("POST", "/hit", event("ingest-post-hit")["body"], 204), ("GET", "/v1/health", None, 200)):
+        request = urllib.request.Request(address + path, body and body.encode(), {"content-type": "text/plain"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        print(f"  {method} {path}: {found}")
+        if found != status:
+            wrong[f"{method} {path}"] = f"{found} instead of {status}"
+    return wrong
+
+
+@contextlib.contextmanager
+def deployment(folder, running):
+    """A bucket and a stream as env.json names them, with a site and a token."""
+    chain = Chain(STORE, running, harness.PROGRAMS, folder)
+    chain.kinesis.create_stream(StreamName=STREAM, ShardCount=1)
+    chain.environment |= {"HITLAKE_STORE": f"s3://{STORE}/hitlake", "HITLAKE_STREAM": f"kinesis:{STREAM}"}
+    try:
+        chain.hitlake("site", "put", "-", stdin='{"id":1,"name":"Shop"}')
+        chain.token = chain.hitlake("token", "add").strip()
+        yield chain
+    finally:
+        chain.stop()
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    command = engine()
+    running = emulation.Emulators()
+    try:
+        with tempfile.TemporaryDirectory() as name, deployment(pathlib.Path(name), running) as chain:
+            if command:
+                host = container_host(command)
+                if host != "host-gateway":
+                    # The emulators listen on 127.0.0.1; containers see the bridge.
+                    chain.s3_gate, chain.kinesis_gate = Gate(running.s3_url, host), Gate(running.kinesis_url, host)
+                invoke = ByContainer(chain, pathlib.Path(name), command)
+                print(f"by sam local invoke, in containers of {command}:")
+                wrong = run(chain, invoke)
+                print("by sam local start-api:")
+                with invoke.apis() as address:
+                    wrong |= through_apis(address)
+            else:
+                print("No container engine runs here (docker, finch, podman): sam local cannot.")
+                print("By the runtime interface emulator instead; the APIs are left out:")
+                wrong = run(chain, ByEmulator(chain))
+    finally:
+        running.stop()
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
