@@ -24,9 +24,10 @@ test: ## Install what the tests need and run all of them
 soak: ## The tests, with the long proofs 20 times as long (HITLAKE_SOAK=N for N times)
 	HITLAKE_SOAK=$${HITLAKE_SOAK:-20} ./tests/run
 
-bench: release ## Hits a second that serve accepts durably, at 64 connections (needs wrk)
-	./tests/tools python
+bench: release ## Hits a second that serve accepts durably, at 64 connections (needs wrk); cold starts of the Lambdas
+	./tests/tools python node
 	.venv/bin/python tests/bench/serve.py
+	.venv/bin/python tests/bench/cold.py
 
 sam-local: ## Every sample event through its function, by sam local where containers run (after sam build)
 	./tests/tools python node

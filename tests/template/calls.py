@@ -1,8 +1,9 @@
 """Which calls to AWS the code of each function can make, read from the Rust sources.
 
-A function of Rust leads to those that it names: by type (`Salts::new(`), by module (`scan::open(`), bare,
-or as a method. A method's name alone says little (`get`, `put`), so where several types have one, the
-receiver must be called like the type: `self.sites.get(` leads to `SiteCache`, not to `TokenCache`.
+A function of Rust leads to those that it names: by type (`Salts::new(`), by module (`scan::open(`), bare
+from its own file or one that it uses, or as a method of a type that is named on the way. A name that Rust's
+own types have too (`get`, `sort`) says little; there the receiver must be called like the type:
+`self.sites.get(` leads to `SiteCache`, and neither to `TokenCache` nor out of a map.
 Whatever is called on something named `store` goes to the store in the bucket, whose own functions lead to
 the calls of AWS's client. Knows nothing of what is allowed; see test_rights.py.
 """
@@ -103,23 +104,79 @@ def reached(start, known, types=frozenset()):
 
 
 CALL = re.compile(r"(?:(?P<receiver>\w+)(?:\([^()]*\))?\s*(?P<dot>\.)\s*|(?P<path>\w+)::|(?P<after>\.)\s*)?(?P<name>\b[a-z_]\w*)\s*(?:::<[^>]*>)?\(")
+# Methods of Rust's own collections, iterators, options, texts and futures.
+EVERYDAY = set("""
+add all any append as_bytes as_deref as_ref as_str build bytes chain clear clone cloned close collect contains copied count
+cut delete difference drain end entry err extend fill filter filter_map find finish first flat_map flatten flush fold get head
+insert into is_empty is_none is_some iter join keys kind last len list lock map max merge min name new next now of ok open or
+parse path pop position push put range read remove replace reserve retain rev run save send skip sort sort_by_key split start
+step_by stop sum take text then to_owned to_string trim truncate union unwrap_or update values wait with write zip
+""".split())
 
 
 def led_to(function, by_name):
-    """What one function may call. A bare name is one of its file, or one that the file imports."""
+    """What one function may call."""
     found = []
     for call in CALL.finditer(function.body):
-        for it in by_name.get(call["name"], []):
-            if call["path"]:
-                owner = function.owner if call["path"] == "Self" else call["path"]
-                leads = owner in (it.owner, pathlib.Path(it.file).stem, *pathlib.Path(it.file).parts)
-            elif call["dot"] or call["after"]:
-                leads = it.owner and (it.name not in SHORT or is_like(call["receiver"] or "", it.owner, function.owner))
-            else:
-                leads = not it.owner and (it.file == function.file or it.name in imported(function.file))
-            if leads:
-                found.append(it)
+        candidates = by_name.get(call["name"], [])
+        if call["path"]:
+            owner = function.owner if call["path"] == "Self" else call["path"]
+            found += [it for it in candidates if owner == it.owner or not it.owner and owner in module(it.file)]
+        elif call["dot"] or call["after"]:
+            found += [it for it in candidates if it.owner and may_be(call, it, function)]
+        else:
+            free = [it for it in candidates if not it.owner]
+            own = [it for it in free if it.file == function.file]
+            used = [path[:-1] for path in uses(function.file) if path[-1] == call["name"]]
+            found += own or [it for it in free if any(module(it.file)[: len(path)] == path for path in used)]
     return found
+
+
+def may_be(call, method, function):
+    """Whether a method that is called may be this one."""
+    if call["name"] not in EVERYDAY:
+        return True
+    if call["receiver"]:
+        return is_like(call["receiver"], method.owner, function.owner)
+    return method.owner in function.body
+
+
+def module(file):
+    """`lake/src/site/stored.rs` is lake, site, stored."""
+    crate, _, *rest = pathlib.PurePath(file).with_suffix("").parts
+    return (crate, *(it for it in rest if it not in ("lib", "main", "mod", "bin")))
+
+
+@functools.cache
+def uses(file):
+    """The paths that a file uses, whole, from the name of a crate on."""
+    mine, found = module(file), []
+    for tree in re.findall(r"\buse ([^;]*);", code(file)):
+        for path in flattened(re.sub(r"\s+", " ", tree)):
+            parts = tuple(path.split("::"))
+            if parts[0] == "crate":
+                parts = (mine[0], *parts[1:])
+            above = sum(part == "super" for part in parts)
+            if above or parts[0] == "self":
+                parts = (*mine[: len(mine) - above], *(part for part in parts if part not in ("super", "self")))
+            found.append(parts)
+    return found
+
+
+def flattened(tree):
+    """`a::{b, c::d}` is a::b and a::c::d."""
+    begin = tree.find("{")
+    if begin < 0:
+        return [tree.strip().split(" as ")[0]]
+    depth, parts, last = 0, [], begin + 1
+    for at in range(begin, len(tree)):
+        depth += {"{": 1, "}": -1}.get(tree[at], 0)
+        if depth == 1 and tree[at] == "," or depth == 0:
+            parts.append(tree[last:at])
+            last = at + 1
+        if depth == 0:
+            break
+    return [tree[:begin].strip() + it for part in parts if part.strip() for it in flattened(part)]
 
 
 @functools.cache
@@ -127,12 +184,6 @@ def words(file):
     """The types that a file names, apart from where it makes them."""
     made = re.sub(r"\b(struct|enum|trait|impl(<[^{;]*?>)?|for)\s+\w+", "", code(file))
     return set(re.findall(r"\b[A-Z]\w+", made))
-
-
-@functools.cache
-def imported(file):
-    """The last words of what a file uses."""
-    return set(re.findall(r"\w+", " ".join(re.findall(r"\buse ([^;]*);", code(file)))))
 
 
 def is_like(receiver, owner, mine):

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,10 +130,24 @@ def binaries(package):
     return found | {path.parent.name for path in package.glob("src/bin/*/main.rs")}
 
 
-def start(tool, *arguments):
-    """Starts a tool, with nothing of AWS in its environment; what it prints can be read."""
-    return subprocess.Popen(
-        [tool, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+class Started:
+    """A tool that runs; it writes to a file, so that it never waits for a reader."""
+
+    def __init__(self, tool, *arguments):
+        self.printed = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [tool, *map(str, arguments)], cwd=ROOT, stdout=self.printed, stderr=subprocess.STDOUT, text=True)
+
+    def result(self):
+        """Its exit code, and what it printed, once it has ended."""
+        code = self.process.wait()
+        self.printed.seek(0)
+        return code, self.printed.read()
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.printed.close()
 
 
 def beside_python(tool):

@@ -100,13 +100,17 @@ def test_alarm_is_sent_and_says_why(name):
         assert isinstance(value, str) or value["Ref"] in check.translated()["Resources"], dimension
 
 
+SERVICE = re.compile(r'"service": "(\w+)"|Line::new\(\s*"(\w+)"|SERVICE: &str = "(\w+)"')
+METRIC = re.compile(r'\b(?:metric|count|bytes)\(\s*"([A-Z]\w+)"')
+
+
 def emitted():
-    """Names of metrics by the service that sends them."""
+    """Names of metrics by the service that sends them: a file is of one service."""
     services = {}
     for path in (path for crate in CRATES for path in (check.ROOT / crate / "src").rglob("*.rs")):
         text = path.read_text().partition("#[cfg(test)]\nmod tests {")[0]
-        for service in re.findall(r'"service": "(\w+)"', text):
-            services.setdefault(service, set()).update(re.findall(r'metric\("(\w+)"', text))
+        for names in SERVICE.findall(text):
+            services.setdefault("".join(names), set()).update(METRIC.findall(text))
     return services
 
 

@@ -51,30 +51,28 @@ def linters(tmp_path_factory):
         # Nothing is fetched, and nothing sent.
         options = ["--framework", "cloudformation", "--output", "json", "--quiet", "--compact", "--skip-download"]
         files = [it for path in (checked, check.FRONT, check.QUICKSIGHT) for it in ("--file", path)]
-        started["checkov"] = check.start(CHECKOV, *options, *files)
+        started["checkov"] = check.Started(CHECKOV, *options, *files)
     cfn_lint, sam = check.beside_python("cfn-lint"), check.beside_python("sam")
-    started["cfn-lint"] = check.start(cfn_lint, "--include-checks", "I", "--", translated, check.FRONT, check.QUICKSIGHT)
-    started["sam"] = check.start(sam, "validate", "--template-file", check.TEMPLATE)
+    started["cfn-lint"] = check.Started(cfn_lint, "--include-checks", "I", "--", translated, check.FRONT, check.QUICKSIGHT)
+    started["sam"] = check.Started(sam, "validate", "--template-file", check.TEMPLATE)
     yield started
-    for process in started.values():
-        process.kill()
-        process.wait()
+    for it in started.values():
+        it.stop()
 
 
 def test_cfn_lint_finds_nothing(linters):
-    said, _ = linters["cfn-lint"].communicate()
-    assert (linters["cfn-lint"].returncode, said) == (0, "")
+    assert linters["cfn-lint"].result() == (0, "")
 
 
 def test_sam_validates(linters):
-    said, _ = linters["sam"].communicate()
-    assert linters["sam"].returncode == 0, said
+    code, said = linters["sam"].result()
+    assert code == 0, said
 
 
 def test_checkov_finds_what_is_excepted_and_nothing_else(linters):
     if "checkov" not in linters:
         pytest.fail("checkov is not there; run tests/tools checkov")
-    said, _ = linters["checkov"].communicate()
+    _, said = linters["checkov"].result()
     report = json.loads(said)
     assert report["summary"]["parsing_errors"] == 0 and report["summary"]["passed"] > 100, said
     failed = {}

@@ -141,6 +141,7 @@ def test_both_apis_are_throttled():
         }, name
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_guided_deployment_asks_for_parameters_only():
     # It would ask about every route without an authorizer, and take Enter for a no.
     stacks, _ = SamLocalStackProvider.get_stacks(str(check.TEMPLATE))

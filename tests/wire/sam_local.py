@@ -110,8 +110,8 @@ class ByContainer:
 
     def options(self):
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        return ["--env-vars", self.variables, "--add-host", f"host.docker.internal:{self.host}",
-                "--parameter-overrides", f"Architecture={machine}"]
+        named = ["--add-host", f"host.docker.internal:{self.host}"] if self.host else []
+        return ["--env-vars", self.variables, *named, "--parameter-overrides", f"Architecture={machine}"]
 
     def __call__(self, name):
         function = f"{name.partition('-')[0].capitalize()}Function"
@@ -147,9 +147,9 @@ def environment(more):
 
 
 def container_host(command):
-    """Where containers reach this machine: on Linux the bridge's address, elsewhere the engine knows."""
+    """Where containers reach this machine: on Linux the bridge's address, elsewhere the engine knows the name."""
     if platform.system() != "Linux":
-        return "host-gateway"
+        return None
     template = "{{(index .IPAM.Config 0).Gateway}}"
     return subprocess.run([command, "network", "inspect", "bridge", "-f", template], capture_output=True, text=True, check=True).stdout.strip()
 
@@ -218,7 +218,7 @@ def main():
         with tempfile.TemporaryDirectory() as name, deployment(pathlib.Path(name), running) as chain:
             if command:
                 host = container_host(command)
-                if host != "host-gateway":
+                if host:
                     # The emulators listen on 127.0.0.1; containers see the bridge.
                     chain.s3_gate, chain.kinesis_gate = Gate(running.s3_url, host), Gate(running.kinesis_url, host)
                 invoke = ByContainer(chain, pathlib.Path(name), command)

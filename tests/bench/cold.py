@@ -1,0 +1,53 @@
+"""How long a cold start takes: from the start of the process to the first answer, under the runtime
+interface emulator, which starts the program with the first event. Then a second event, warm.
+
+    HITLAKE_PROGRAMS=target/release python tests/bench/cold.py
+"""
+
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "wire")]
+
+import emulators as emulation  # noqa: E402
+import sam_local  # noqa: E402
+
+ROUNDS = 11
+# The event that is sent, and what is aimed at for the first answer, milliseconds.
+EVENTS = {"ingest": ("ingest-post-hit", 30), "append": ("append-batch", None), "merge": ("merge-schedule", None), "query": ("query-metrics", 60)}
+
+
+def main():
+    running = emulation.Emulators()
+    try:
+        with tempfile.TemporaryDirectory() as folder, sam_local.deployment(pathlib.Path(folder), running) as chain:
+            print("milliseconds: median (least) of the first answer, of the second, and the aim")
+            for name, (event, aim) in EVENTS.items():
+                cold, warm = measure(chain, name, sam_local.event(event))
+                print(f"  {name:8}{show(cold)}  {show(warm)}  {aim or '-'}")
+    finally:
+        running.stop()
+
+
+def measure(chain, name, event):
+    cold, warm = [], []
+    for _ in range(ROUNDS):
+        chain.restart(name)
+        function = chain.function(name)
+        for times in (cold, warm):
+            began = time.perf_counter()
+            function(event)
+            times.append(1000 * (time.perf_counter() - began))
+    return cold, warm
+
+
+def show(times):
+    return f"{statistics.median(times):7.1f} ({min(times):.1f})"
+
+
+if __name__ == "__main__":
+    main()
