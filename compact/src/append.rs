@@ -1,8 +1,8 @@
 //! Append: one batch of the stream in, one hot object a local date out.
 //!
 //! Knows the record, the columns and the store; knows no visit and no table. A record's content
-//! never fails a batch: what cannot be read is kept in `rejected/` with its bytes. Only the
-//! store's absence fails it, and then all of it, because every object is written create-only.
+//! never fails a batch: what cannot be read is kept in `rejected/` with its bytes, and what an
+//! order of erasure covers is counted and not stored. Only the store's absence fails it, and then all of it, because every object is written create-only.
 
 pub mod report;
 pub mod row;
@@ -19,6 +19,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::hit::{DecodeError, Hit};
 use lake::layout::{self, Batch, RowsOfHour};
+use lake::orders::{Covered, OrderBook, Orders};
 use lake::parquet_file;
 use object_store::{PutMode, PutOptions, PutPayload};
 
@@ -39,9 +40,41 @@ pub struct Append {
     pub store: StoreRef,
     /// Devices, bots and channels.
     pub enricher: Arc<Enricher>,
+    orders: Arc<OrderBook>,
+}
+
+/// What a batch has for one date.
+#[derive(Debug, Default)]
+struct OfDate {
+    rows: Vec<Row>,
+    /// Hits that are not stored because an order covers them.
+    erased: Vec<RowsOfHour>,
+}
+
+/// A batch by what becomes of its records.
+#[derive(Default)]
+struct Sorted<'a> {
+    by_date: BTreeMap<Date, OfDate>,
+    unreadable: Vec<(&'a KinesisEventRecord, DecodeError)>,
+    erased: usize,
+}
+
+impl Sorted<'_> {
+    /// A date has an object even if all its hits are erased: it carries the count.
+    fn erase(&mut self, dt: Date, site: i32, received_ms: i64) {
+        RowsOfHour::add(&mut self.by_date.entry(dt).or_default().erased, site, received_ms, 1);
+        self.erased += 1;
+    }
 }
 
 impl Append {
+    /// Append into a store.
+    #[must_use]
+    pub fn new(store: StoreRef, enricher: Arc<Enricher>) -> Self {
+        let orders = Arc::new(OrderBook::new(Arc::clone(&store)));
+        Self { store, enricher, orders }
+    }
+
     /// Takes one batch of one shard, and ends in one log event.
     ///
     /// # Errors
@@ -72,29 +105,26 @@ impl Append {
     pub async fn append(&self, records: &[KinesisEventRecord]) -> anyhow::Result<Appended> {
         let mut done = Appended { received: records.len(), ..Appended::default() };
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
-        let mut by_date: BTreeMap<Date, Vec<Row>> = BTreeMap::new();
-        let mut unreadable = Vec::new();
-        for record in records {
-            match Hit::decode(&record.kinesis.data.0) {
-                Ok(hit) => by_date.entry(hit.dt).or_default().push(self.enrich(hit)),
-                Err(error) => {
-                    *done.rejected.entry(error.reason()).or_default() += 1;
-                    unreadable.push((record, error));
-                }
-            }
+        let orders = self.orders.erasing().await;
+        let orders = orders.context("reading the orders of erasure; the batch comes again")?;
+        let sorted = self.sort(records, &orders.orders);
+        done.erased = sorted.erased;
+        for (_, error) in &sorted.unreadable {
+            *done.rejected.entry(error.reason()).or_default() += 1;
         }
         // Futures in a list of their own: a closure over borrowed records is not general enough.
-        let mut rejects = Vec::with_capacity(unreadable.len());
-        for (record, error) in &unreadable {
+        let mut rejects = Vec::with_capacity(sorted.unreadable.len());
+        for (record, error) in &sorted.unreadable {
             rejects.push(self.reject(record, error));
         }
         futures_util::stream::iter(rejects)
             .buffer_unordered(CONCURRENT_REJECTS)
             .try_collect::<()>()
             .await?;
-        for (dt, rows) in by_date {
+        for (dt, of_date) in sorted.by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
-            let bytes = encode(&rows, &done)?;
+            let rows = of_date.rows.len();
+            let bytes = encode(of_date, &done)?;
             let length = bytes.len();
             if self.create(&path, bytes).await? {
                 done.bytes += length;
@@ -102,9 +132,30 @@ impl Append {
                 done.existed += 1;
             }
             done.objects += 1;
-            done.stored += rows.len();
+            done.stored += rows;
         }
         Ok(done)
+    }
+
+    fn sort<'a>(&self, records: &'a [KinesisEventRecord], orders: &Orders) -> Sorted<'a> {
+        let mut sorted = Sorted::default();
+        for record in records {
+            let data = &record.kinesis.data.0;
+            match Hit::decode(data) {
+                Ok(hit) if orders.cover(&hit) => sorted.erase(hit.dt, hit.site, hit.received),
+                Ok(hit) => sorted.by_date.entry(hit.dt).or_default().rows.push(self.enrich(hit)),
+                Err(error) => {
+                    let arrived = arrived(record);
+                    match orders.cover_unreadable(data, arrived.as_millisecond()) {
+                        Some(Covered { site, received_ms, dt }) => {
+                            sorted.erase(dt.unwrap_or_else(|| date(arrived)), site, received_ms);
+                        }
+                        None => sorted.unreadable.push((record, error)),
+                    }
+                }
+            }
+        }
+        sorted
     }
 
     fn enrich(&self, hit: Hit) -> Row {
@@ -121,20 +172,18 @@ impl Append {
             reason = error.reason(),
             "record rejected"
         );
-        let arrived = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
-        let arrived = jiff::Timestamp::from_millisecond(arrived).unwrap_or_default();
+        let arrived = arrived(record);
         let body = serde_json::json!({
             "reason": error.reason(),
             "bytes_base64": STANDARD.encode(&record.kinesis.data.0),
             "received_at": arrived.to_string(),
         });
-        let dt = arrived.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-        let path = layout::rejected_object(dt, shard(record), sequence(record));
+        let path = layout::rejected_object(date(arrived), shard(record), sequence(record));
         self.create(&path, serde_json::to_vec(&body)?.into()).await.map(|_| ())
     }
 
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
-    /// very batch wrote it, and its content is the same.
+    /// very batch wrote it, and its content is the same, but for hits that were erased since.
     async fn create(
         &self,
         path: &object_store::path::Path,
@@ -151,15 +200,16 @@ impl Append {
     }
 }
 
-fn encode(rows: &[Row], done: &Appended) -> anyhow::Result<bytes::Bytes> {
+fn encode(of_date: OfDate, done: &Appended) -> anyhow::Result<bytes::Bytes> {
     let rejected = done.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
     let batch = Batch {
         received: done.received as u64,
         rejected: rejected.collect(),
-        rows: by_site_and_hour(rows),
+        rows: by_site_and_hour(&of_date.rows),
+        erased: of_date.erased,
         bots: BOTS_VERSION.to_owned(),
     };
-    let rows = row::batch(rows).context("laying out a hot object")?;
+    let rows = row::batch(&of_date.rows).context("laying out a hot object")?;
     parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")
 }
 
@@ -177,6 +227,16 @@ fn by_site_and_hour(rows: &[Row]) -> Vec<RowsOfHour> {
 fn shard(record: &KinesisEventRecord) -> &str {
     let id = record.event_id.as_deref().unwrap_or_default();
     id.split_once(':').map_or("shardId-unknown", |(shard, _)| shard)
+}
+
+/// When the record came to the stream.
+fn arrived(record: &KinesisEventRecord) -> jiff::Timestamp {
+    let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
+    jiff::Timestamp::from_millisecond(arrived_ms).unwrap_or_default()
+}
+
+fn date(arrived: jiff::Timestamp) -> Date {
+    arrived.to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 fn sequence(record: &KinesisEventRecord) -> &str {

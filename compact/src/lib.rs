@@ -4,5 +4,6 @@
 
 pub mod append;
 pub mod enrich;
+pub mod erase;
 pub mod merge;
 pub mod replay;

@@ -7,7 +7,7 @@
 mod build;
 mod date;
 mod due;
-mod facts;
+pub(crate) mod facts;
 mod fetch;
 mod rejected;
 mod scratch;
@@ -23,6 +23,7 @@ use lake::clock::Clock;
 use lake::environment::{Environment, EnvironmentError};
 use lake::layout;
 use lake::limits::{MERGE_LEAST_MEMORY_MB, MERGE_MEMORY_MB};
+use lake::orders::OrderBook;
 use lake::salt::delete_expired_salts;
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
@@ -65,6 +66,7 @@ pub struct Merge {
     /// Memory that a merge may use, about.
     pub memory_bytes: usize,
     facts: Arc<FactsCache>,
+    pub(crate) orders: Arc<OrderBook>,
 }
 
 /// One date that was merged.
@@ -102,7 +104,8 @@ impl Merge {
     pub fn new(store: StoreRef, clock: Arc<dyn Clock>, scratch: PathBuf) -> Self {
         Scratch::remove_leftovers(&scratch);
         let memory_bytes = MERGE_MEMORY_MB * MIB;
-        Self { store, clock, scratch, memory_bytes, facts: Arc::default() }
+        let orders = Arc::new(OrderBook::new(Arc::clone(&store)));
+        Self { store, clock, scratch, memory_bytes, facts: Arc::default(), orders }
     }
 
     /// The same with the memory that [`MEMORY_VARIABLE`] names, where it is set.
@@ -163,14 +166,14 @@ impl Merge {
     }
 
     /// Dates that have hot objects.
-    async fn hot_dates(&self) -> anyhow::Result<Vec<Date>> {
+    pub(crate) async fn hot_dates(&self) -> anyhow::Result<Vec<Date>> {
         let listed = self.store.list_with_delimiter(Some(&Path::from(layout::HOT))).await;
         let folders = listed.context("listing the dates of hot objects")?.common_prefixes;
         Ok(folders.iter().filter_map(layout::date_of).collect())
     }
 
     /// The hot objects of a date, in the order of their names.
-    async fn hot_objects(&self, dt: Date) -> anyhow::Result<Vec<ObjectMeta>> {
+    pub(crate) async fn hot_objects(&self, dt: Date) -> anyhow::Result<Vec<ObjectMeta>> {
         let prefix = layout::date_prefix(layout::HOT, dt);
         let mut listed: Vec<ObjectMeta> = self
             .store

@@ -44,9 +44,11 @@ pub struct Replayed {
 
 /// An object of `rejected/` (CONTRACTS, "Objects").
 #[derive(Debug, Deserialize)]
-struct Rejected {
-    bytes_base64: String,
-    received_at: jiff::Timestamp,
+pub(crate) struct Rejected {
+    /// The record.
+    pub(crate) bytes_base64: String,
+    /// When it came to the stream.
+    pub(crate) received_at: jiff::Timestamp,
 }
 
 /// One that can be read now.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// Version of the record that this program writes.
 pub const RECORD_VERSION: u8 = 1;
@@ -139,6 +140,22 @@ impl fmt::Display for Id64 {
 }
 
 impl Id64 {
+    /// A client's own id: 16 hex digits as they are, any other text by its digest.
+    #[must_use]
+    pub fn of_visitor(visitor: &str) -> Option<Self> {
+        let visitor = visitor.trim();
+        if visitor.is_empty() {
+            return None;
+        }
+        Some(Self::parse(visitor).unwrap_or_else(|| Self::of_digest(&Sha256::digest(visitor))))
+    }
+
+    /// The first bytes of a digest.
+    #[must_use]
+    pub fn of_digest(digest: &[u8]) -> Self {
+        Self(digest.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first)))
+    }
+
     /// Reads exactly 16 hex digits, of either case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

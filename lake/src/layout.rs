@@ -14,6 +14,8 @@ use object_store::path::Path;
 pub use merged::{Counted, MergedFooter, SiteHour};
 pub use parts::{PARTS_PATH, Parts, PartsError, PartsFrom};
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Prefix of the table.
 pub const HITS: &str = "hits";
 /// Prefix of what append wrote and the merge has not taken in yet.
@@ -121,8 +123,8 @@ impl Holds {
 ///
 /// A batch with hits of several dates makes several hot objects. `received` and `rejected` are the
 /// whole batch's and stand in each of them: count them once per shard, first and last sequence
-/// number of the name ([`batch_of`]). `rows` are the object's own. A batch of which nothing could
-/// be read makes no hot object; its records lie in `rejected/` alone.
+/// number of the name ([`batch_of`]). `rows` and `erased` are the object's own. A batch of which
+/// nothing could be read makes no hot object; its records lie in `rejected/` alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Batch {
     /// Records that the stream delivered.
@@ -133,6 +135,9 @@ pub struct Batch {
     /// Rows of this object by site and hour of receipt.
     #[serde(default)]
     pub rows: Vec<RowsOfHour>,
+    /// Hits of the object's date that were not stored because an order of erasure covers them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<RowsOfHour>,
     /// The bot lists that marked the rows, with their versions.
     #[serde(default)]
     pub bots: String,
@@ -147,6 +152,17 @@ pub struct RowsOfHour {
     pub hour_ms: i64,
     /// Rows.
     pub rows: u64,
+}
+
+impl RowsOfHour {
+    /// Adds rows to the entry of a site and of the hour of `received_ms`.
+    pub fn add(list: &mut Vec<Self>, site: i32, received_ms: i64, rows: u64) {
+        let hour_ms = received_ms.div_euclid(HOUR_MS) * HOUR_MS;
+        match list.iter_mut().find(|entry| (entry.site, entry.hour_ms) == (site, hour_ms)) {
+            Some(entry) => entry.rows += rows,
+            None => list.push(Self { site, hour_ms, rows }),
+        }
+    }
 }
 
 impl Batch {
@@ -190,6 +206,7 @@ mod tests {
             received: 3,
             rejected: BTreeMap::from([("unreadable".to_owned(), 1)]),
             rows: vec![RowsOfHour { site: 1, hour_ms: 3_600_000, rows: 2 }],
+            erased: vec![RowsOfHour { site: 1, hour_ms: 0, rows: 1 }],
             bots: "isbot 1".to_owned(),
         };
         assert_eq!(Batch::from_footer(&batch.to_footer()).unwrap(), batch);

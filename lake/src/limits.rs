@@ -80,6 +80,13 @@ pub const PARTS_AHEAD_DAYS: i64 = 2;
 pub const REJECTED_KEPT_DAYS: i64 = 30;
 /// Bytes of a table object's end that are read first: the footer, mostly.
 pub const FOOTER_READ_BYTES: u64 = 128 * 1024;
+/// Orders of erasure that are read at once.
+pub const ORDER_READS: usize = 32;
+/// Ids that an erased person can have; more are an id that many share, and are refused.
+pub const MAX_PERSON_IDS: usize = 10_000;
+/// How long after an order a Lambda that has not seen it can still write: append's timeout of two
+/// minutes, and room. A receipt is final only after that.
+pub const ORDER_SEEN_MS: i64 = 150_000;
 /// Rejected records of one replayed batch.
 pub const MAX_REPLAY_RECORDS: usize = 10_000;
 /// Rows of a row group of the table (measured: DESIGN section 4).

@@ -1,27 +1,27 @@
 //! Orders of erasure: whom, and what happened before when (DESIGN section 3, "Erased stays erased").
 //!
-//! An order is an immutable object `orders/<id>.json`. Append, merge and every read apply all of
-//! them; a table object's footer lists those that it has applied, so that only objects without an
-//! order look for its rows. This module owns what an order says and which rows it covers; it
-//! rewrites nothing.
+//! An order is an immutable object. Append, merge, replay and every read apply orders; this module
+//! owns what an order says, which rows it covers and where it lies. It rewrites nothing.
+//! docs/decisions/erasure.md tells the life of an order.
 
+mod book;
 mod rows;
+mod unreadable;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
-use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::hit::{Hit, Id64};
-use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
 
+pub use book::{
+    Entry, Erasing, ORDERS, OrderBook, Receipt, State, close, delete_superseded, finish, give,
+    new_id, put_progress, retention_id, site_of, status,
+};
 pub use rows::COLUMNS;
-
-/// Prefix of orders.
-pub const ORDERS: &str = "orders";
+pub use unreadable::Covered;
 
 /// Whose hits, or which, an order erases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub enum Whom {
         /// The site's own ids of the user.
         user_ids: BTreeSet<String>,
     },
-    /// Every hit of the dates before this one.
+    /// Every hit of the dates before this one, whenever it comes.
     Before(Date),
 }
 
@@ -45,186 +45,168 @@ pub struct Order {
     pub site: i32,
     /// Whose hits.
     pub whom: Whom,
-    /// Hits received, or happened, before this are erased; Unix milliseconds. What happened before
-    /// and is sent or imported later is covered too.
+    /// A person's hits received, or happened, before this are erased; Unix milliseconds. What
+    /// happened before and is sent or imported later is covered too.
     pub before_ms: i64,
+    /// When this object was written, Unix milliseconds: who began later has seen it.
+    pub given_ms: i64,
 }
 
-impl Order {
-    /// Whether the order covers a hit, as it lies on the stream.
-    #[must_use]
-    pub fn covers(&self, hit: &Hit) -> bool {
-        if hit.site != self.site || (hit.received >= self.before_ms && hit.ts >= self.before_ms) {
-            return false;
-        }
-        match &self.whom {
-            Whom::Before(date) => hit.dt < *date,
+/// Orders by their ids, and whom they cover at a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Orders {
+    listed: Vec<(String, Arc<Order>)>,
+    sites: Arc<HashMap<i32, OfSite>>,
+}
+
+/// What the orders of one site say together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct OfSite {
+    /// By client's id or fingerprint: hits before this, Unix milliseconds.
+    ids: HashMap<u64, i64>,
+    users: HashMap<String, i64>,
+    before: Option<Date>,
+}
+
+impl OfSite {
+    fn add(&mut self, order: &Order) {
+        let later = |known: &mut i64| *known = (*known).max(order.before_ms);
+        match &order.whom {
+            Whom::Before(date) => self.before = self.before.max(Some(*date)),
             Whom::Person { ids, user_ids } => {
-                ids.contains(&hit.client_id.unwrap_or(hit.fingerprint))
-                    || hit.user_id.as_ref().is_some_and(|user| user_ids.contains(user))
+                for id in ids {
+                    later(self.ids.entry(id.0).or_insert(order.before_ms));
+                }
+                for user in user_ids {
+                    later(self.users.entry(user.clone()).or_insert(order.before_ms));
+                }
             }
         }
     }
 
-    /// Whether rows of a date can be covered at all.
-    #[must_use]
-    pub fn reaches(&self, dt: Date) -> bool {
-        match self.whom {
-            Whom::Before(date) => dt < date,
-            Whom::Person { .. } => true,
-        }
+    /// Whether hits of a date are covered whoever sent them.
+    fn covers_date(&self, dt: Date) -> bool {
+        self.before.is_some_and(|before| dt < before)
+    }
+
+    /// Whether a hit is that of a covered person; `earliest_ms` is when it happened or was
+    /// received, whichever was first.
+    fn covers_person(&self, id: Option<u64>, user: Option<&str>, earliest_ms: i64) -> bool {
+        let before = |before: Option<&i64>| before.is_some_and(|before| earliest_ms < *before);
+        before(id.and_then(|id| self.ids.get(&id)))
+            || before(user.and_then(|user| self.users.get(user)))
     }
 }
-
-/// All orders, by the names of their objects.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Orders(Vec<(String, Arc<Order>)>);
 
 impl Orders {
     /// These orders.
     #[must_use]
-    pub fn of(orders: impl IntoIterator<Item = (String, Order)>) -> Self {
-        Self(orders.into_iter().map(|(id, order)| (id, Arc::new(order))).collect())
+    pub fn of(orders: impl IntoIterator<Item = (String, Arc<Order>)>) -> Self {
+        let listed: Vec<_> = orders.into_iter().collect();
+        let mut sites: HashMap<i32, OfSite> = HashMap::new();
+        for (_, order) in &listed {
+            sites.entry(order.site).or_default().add(order);
+        }
+        Self { listed, sites: Arc::new(sites) }
     }
 
-    /// Those that reach a date and that an object has not applied yet.
+    /// Those that a table object does not list as applied.
     #[must_use]
-    pub fn open(&self, dt: Date, applied: &BTreeSet<String>) -> Self {
-        let open = |(id, order): &&(String, Arc<Order>)| order.reaches(dt) && !applied.contains(id);
-        Self(self.0.iter().filter(open).cloned().collect())
+    pub fn not_in(&self, applied: &BTreeSet<String>) -> Self {
+        if self.listed.iter().all(|(id, _)| !applied.contains(id)) {
+            return self.clone();
+        }
+        Self::of(self.listed.iter().filter(|(id, _)| !applied.contains(id)).cloned())
     }
 
     /// Their ids.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<String> {
-        self.0.iter().map(|(id, _)| id.clone()).collect()
+        self.listed.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The sites that they are for.
+    pub fn sites(&self) -> impl Iterator<Item = i32> {
+        self.sites.keys().copied()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.listed.is_empty()
     }
 
-    /// Whether any of them covers the hit.
+    /// Whether they cover every hit that the site has on a date.
+    #[must_use]
+    pub fn cover_date(&self, site: i32, dt: Date) -> bool {
+        self.sites.get(&site).is_some_and(|site| site.covers_date(dt))
+    }
+
+    /// Whether they cover the hit, as it lies on the stream.
     #[must_use]
     pub fn cover(&self, hit: &Hit) -> bool {
-        self.0.iter().any(|(_, order)| order.covers(hit))
-    }
-}
-
-fn path(id: &str) -> Path {
-    Path::from(format!("{ORDERS}/{id}.json"))
-}
-
-/// Stores an order under its id; false when there is one of that id already.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn give(store: &StoreRef, id: &str, order: &Order) -> Result<bool, JsonError> {
-    match put_json_if(store.as_ref(), &path(id), order, Expected::Absent).await {
-        Ok(_) => Ok(true),
-        Err(JsonError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// The orders of a store. Orders never change, so only new ones are read.
-#[derive(Debug)]
-pub struct OrderBook {
-    store: StoreRef,
-    known: Mutex<Orders>,
-}
-
-impl OrderBook {
-    /// None read yet.
-    #[must_use]
-    pub fn new(store: StoreRef) -> Self {
-        Self { store, known: Mutex::default() }
-    }
-
-    /// Every order that stands at the moment of the call: one list, and a read for each new one.
-    ///
-    /// # Errors
-    ///
-    /// When the store fails: without the orders nothing may be shown or written.
-    pub async fn all(&self) -> Result<Orders, JsonError> {
-        let listed: Vec<_> = self.store.list(Some(&Path::from(ORDERS))).try_collect().await?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut orders = Vec::with_capacity(listed.len());
-        for object in listed {
-            let Some(id) = object.location.filename().and_then(|name| name.strip_suffix(".json"))
-            else {
-                continue;
-            };
-            if let Some(found) = known.0.iter().find(|(of, _)| of == id) {
-                orders.push(found.clone());
-            } else if let Some(read) =
-                read_json::<Order>(self.store.as_ref(), &object.location).await?
-            {
-                orders.push((id.to_owned(), Arc::new(read.value)));
-            }
-        }
-        let orders = Orders(orders);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&orders);
-        Ok(orders)
+        let Some(site) = self.sites.get(&hit.site) else { return false };
+        let id = hit.client_id.unwrap_or(hit.fingerprint);
+        let earliest_ms = hit.received.min(hit.ts);
+        site.covers_date(hit.dt)
+            || site.covers_person(Some(id.0), hit.user_id.as_deref(), earliest_ms)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
     use jiff::civil::date;
 
-    fn person(ids: &[u64], users: &[&str]) -> Whom {
-        Whom::Person {
-            ids: ids.iter().map(|id| Id64(*id)).collect(),
-            user_ids: users.iter().map(|user| (*user).to_owned()).collect(),
-        }
-    }
-
-    pub(super) fn order(whom: Whom) -> Order {
-        Order { site: 1, whom, before_ms: 1_000 }
+    fn orders(whom: Whom) -> Orders {
+        let order = Order { site: 1, whom, before_ms: 1_000, given_ms: 0 };
+        Orders::of([("a".to_owned(), Arc::new(order))])
     }
 
     #[test]
     fn a_person_is_known_by_user_by_client_and_without_one_by_fingerprint() {
-        let order = order(person(&[7], &["ann"]));
+        let whom = Whom::Person {
+            ids: BTreeSet::from([Id64(7)]),
+            user_ids: BTreeSet::from(["ann".to_owned()]),
+        };
+        let orders = orders(whom);
         let hit = Hit { site: 1, ts: 5, received: 5, ..Hit::default() };
         let by_print = Hit { fingerprint: Id64(7), ..hit.clone() };
-        assert!(order.covers(&by_print));
-        assert!(order.covers(&Hit { client_id: Some(Id64(7)), ..hit.clone() }));
-        assert!(order.covers(&Hit { user_id: Some("ann".to_owned()), ..hit.clone() }));
+        assert!(orders.cover(&by_print));
+        assert!(orders.cover(&Hit { client_id: Some(Id64(7)), ..hit.clone() }));
+        assert!(orders.cover(&Hit { user_id: Some("ann".to_owned()), ..hit.clone() }));
         assert!(
-            !order.covers(&Hit { client_id: Some(Id64(8)), ..by_print.clone() }),
+            !orders.cover(&Hit { client_id: Some(Id64(8)), ..by_print.clone() }),
             "someone else behind the same address"
         );
-        assert!(!order.covers(&Hit { site: 2, ..by_print.clone() }));
-        assert!(order.covers(&Hit { received: 9_999, ..by_print.clone() }), "imported later");
-        assert!(!order.covers(&Hit { ts: 1_000, received: 1_000, ..by_print }), "came back later");
+        assert!(!orders.cover(&Hit { site: 2, ..by_print.clone() }));
+        assert!(orders.cover(&Hit { received: 9_999, ..by_print.clone() }), "imported later");
+        assert!(orders.cover(&Hit { ts: 999, received: 1_000, ..by_print.clone() }));
+        assert!(!orders.cover(&Hit { ts: 1_000, received: 1_000, ..by_print }), "came back later");
     }
 
     #[test]
     fn what_lies_before_a_date_goes_whoever_it_is() {
-        let order = order(Whom::Before(date(2026, 3, 1)));
-        let hit = |dt| Hit { site: 1, dt, ..Hit::default() };
-        assert!(order.covers(&hit(date(2026, 2, 28))) && !order.covers(&hit(date(2026, 3, 1))));
-        assert!(order.reaches(date(2026, 2, 28)) && !order.reaches(date(2026, 3, 1)));
+        let orders = orders(Whom::Before(date(2026, 3, 1)));
+        let hit = |dt| Hit { site: 1, dt, ts: 5_000, received: 5_000, ..Hit::default() };
+        assert!(orders.cover(&hit(date(2026, 2, 28))) && !orders.cover(&hit(date(2026, 3, 1))));
+        assert!(orders.cover_date(1, date(2026, 2, 28)));
+        assert!(
+            !orders.cover_date(1, date(2026, 3, 1)) && !orders.cover_date(2, date(2026, 2, 28))
+        );
     }
 
-    #[tokio::test]
-    async fn orders_are_given_once_and_seen_at_once() {
-        let store: StoreRef = Arc::new(MemoryStore::new());
-        let book = OrderBook::new(Arc::clone(&store));
-        assert!(book.all().await.unwrap().is_empty());
-        let order = order(person(&[1], &[]));
-        assert!(give(&store, "a", &order).await.unwrap());
-        assert!(!give(&store, "a", &order).await.unwrap());
-        let all = book.all().await.unwrap();
-        assert_eq!(all.ids(), BTreeSet::from(["a".to_owned()]));
-        assert!(all.open(date(2026, 1, 1), &all.ids()).is_empty());
-        assert_eq!(book.all().await.unwrap(), all);
+    #[test]
+    fn of_several_orders_the_latest_counts_and_listed_ones_do_not() {
+        let order = |before_ms| {
+            let whom =
+                Whom::Person { ids: BTreeSet::from([Id64(7)]), user_ids: BTreeSet::default() };
+            Arc::new(Order { site: 1, whom, before_ms, given_ms: 0 })
+        };
+        let orders = Orders::of([("a".to_owned(), order(9)), ("b".to_owned(), order(5))]);
+        let hit = Hit { site: 1, ts: 7, received: 7, client_id: Some(Id64(7)), ..Hit::default() };
+        assert!(orders.cover(&hit));
+        assert!(!orders.not_in(&BTreeSet::from(["a".to_owned()])).cover(&hit));
+        assert!(orders.not_in(&orders.ids()).is_empty());
     }
 }

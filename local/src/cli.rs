@@ -53,6 +53,8 @@ pub enum Command {
     Status,
     /// Append records after all that were rejected or parked and can be read now
     Replay,
+    /// Erase a person's hits, or those before a date, from everything that is stored
+    Erase(EraseArgs),
 }
 
 /// `hitlake serve`
@@ -134,6 +136,32 @@ pub struct MergeArgs {
     /// Only this date (YYYY-MM-DD); may be given more than once
     #[arg(long, value_name = "DATE")]
     pub date: Vec<Date>,
+}
+
+/// `hitlake erase`
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    /// Id of the site
+    #[arg(long)]
+    pub site: i32,
+    /// Whose hits, or which
+    #[command(flatten)]
+    pub whom: WhomArgs,
+}
+
+/// One of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhomArgs {
+    /// The site's own id of a user; their hits before the login go too
+    #[arg(long, value_name = "ID")]
+    pub user_id: Option<String>,
+    /// A visitor, as the column visitor_id shows it or as the client sends it
+    #[arg(long, value_name = "ID")]
+    pub visitor: Option<String>,
+    /// Every hit of the dates before this one (YYYY-MM-DD)
+    #[arg(long, value_name = "DATE")]
+    pub before: Option<Date>,
 }
 
 /// How `hitlake query` prints.

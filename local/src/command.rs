@@ -1,5 +1,6 @@
 //! One file a command; each takes its place and arguments and prints its result.
 
+pub mod erase;
 pub mod import;
 pub mod merge;
 pub mod query;

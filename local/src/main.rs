@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use hitlake::cli::{Cli, Command};
-use hitlake::command::{import, merge, query, replay, serve, site, status, token};
+use hitlake::command::{erase, import, merge, query, replay, serve, site, status, token};
 use hitlake::error::exit_code;
 use hitlake::place::Place;
 
@@ -40,5 +40,6 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Query(args) => query::run(&place, args).await,
         Command::Status => status::run(&place).await,
         Command::Replay => replay::run(&place).await,
+        Command::Erase(args) => erase::run(&place, args).await,
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use compact::append::Append;
 use compact::enrich::Enricher;
+use compact::erase::Erase;
 use compact::merge::Merge;
 use lake::clock::{Clock, Random, SystemClock, SystemRandom};
 use lake::environment::Environment;
-use lake::limits::SETTINGS_TTL_MS;
+use lake::limits::{ORDER_SEEN_MS, SETTINGS_TTL_MS};
 use lake::salt::Salts;
 use lake::site::SiteCache;
 use lake::store::aws::Aws;
@@ -43,6 +44,7 @@ pub struct Place {
     pub kinesis: Option<Arc<dyn HitStream>>,
     merge: Merge,
     ttl_ms: i64,
+    order_seen_ms: i64,
 }
 
 /// A stream to put hits on, and how to wait until answers show them.
@@ -92,7 +94,11 @@ impl Place {
             .with_memory_of(&Environment::process())
             .map_err(|error| Usage(error.to_string()))?;
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
-        Ok(Self { data: args.data.clone(), store, clock, random, kinesis, merge, ttl_ms })
+        // Appends on this machine can be waited for, those of others not.
+        let is_shared = args.store.is_some() || kinesis.is_some();
+        let order_seen_ms = if is_shared { ORDER_SEEN_MS } else { 0 };
+        let data = args.data.clone();
+        Ok(Self { data, store, clock, random, kinesis, merge, ttl_ms, order_seen_ms })
     }
 
     /// The ingest handler over a stream.
@@ -127,13 +133,19 @@ impl Place {
     /// Append.
     #[must_use]
     pub fn append(&self) -> Append {
-        Append { store: Arc::clone(&self.store), enricher: Arc::new(Enricher::default()) }
+        Append::new(Arc::clone(&self.store), Arc::new(Enricher::default()))
     }
 
     /// The merge.
     #[must_use]
     pub fn merge(&self) -> Merge {
         self.merge.clone()
+    }
+
+    /// Erasure.
+    #[must_use]
+    pub fn erase(&self) -> Erase {
+        Erase::new(self.merge(), self.order_seen_ms)
     }
 
     fn sites(&self) -> SiteCache {

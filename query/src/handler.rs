@@ -1,5 +1,7 @@
 //! From an API Gateway 2.0 event to a question, from what was counted to an answer.
 
+mod erasure;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +18,9 @@ use jiff::tz::TimeZone;
 use lake::clock::Clock;
 use lake::site::{Site, SiteCache};
 use lake::store::StoreRef;
-use lake::token::TokenCache;
+use lake::token::{Token, TokenCache};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::answer::{Facts, csv_body, json_body, problem};
 use crate::calendar::{Calendar, Interval};
@@ -25,9 +28,12 @@ use crate::plan::{Plan, needs_hours};
 use crate::question::{Format, PARAMETERS, Parameters, Question, Refused, Surroundings};
 use crate::report;
 use crate::scan::{ScanError, Scanner};
+use erasure::Asked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+/// Methods that a page of another origin may use.
+const PREFLIGHT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, DELETE, OPTIONS");
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
@@ -42,6 +48,8 @@ pub struct Query {
     pub tokens: TokenCache,
     /// The present moment.
     pub clock: Arc<dyn Clock>,
+    /// Told of each erasure that is asked for.
+    pub erasures: Arc<Notify>,
     scanner: Scanner,
     requests: AtomicU64,
 }
@@ -56,12 +64,16 @@ impl Query {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let scanner = Scanner::new(Arc::clone(&store));
-        Self { store, sites, tokens, clock, scanner, requests: AtomicU64::new(0) }
+        let requests = AtomicU64::new(0);
+        Self { store, sites, tokens, clock, erasures: Arc::default(), scanner, requests }
     }
 
     /// Answers one request, if its token opens the site.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request_id = self.request_id(&event);
+        if let Some(asked) = Asked::of(&event) {
+            return self.erasure(&asked, &event, &request_id).await;
+        }
         let outcome = self.answer(&event).await;
         let head = event.request_context.http.method == Method::HEAD;
         finish(outcome, &request_id, head)
@@ -100,12 +112,7 @@ impl Query {
             let body = json!({"status": "ok"}).to_string();
             return Ok(Answered { status: 200, kind: JSON, body });
         }
-        let bearer = event.headers.get("authorization").and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| value.split_once(' '));
-        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = bearer else { return Err(NO_TOKEN) };
-        let token = self.tokens.find(token.trim()).await.map_err(|error| unread(&error))?;
-        let token = token.ok_or(UNKNOWN_TOKEN)?;
+        let token = self.token(event).await?;
         match target(path) {
             // The same answer whether there is such a site or not.
             Some((site, report)) if token.read && token.covers(site) => {
@@ -114,6 +121,16 @@ impl Query {
             Some(_) => Err(NOT_ALLOWED),
             None => Err(NOT_FOUND),
         }
+    }
+
+    /// What the request's token opens.
+    async fn token(&self, event: &ApiGatewayV2httpRequest) -> Result<Token, Failed> {
+        let bearer = event.headers.get("authorization").and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|value| value.split_once(' '));
+        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = bearer else { return Err(NO_TOKEN) };
+        let token = self.tokens.find(token.trim()).await.map_err(|error| unread(&error))?;
+        token.ok_or(UNKNOWN_TOKEN)
     }
 
     async fn metrics(
@@ -269,10 +286,10 @@ fn finish(
     }
     // A token comes in a header that a page must put there itself, never by the browser's own doing.
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, fixed("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, fixed("request-id"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, fixed("request-id, location"));
     match answered.status {
         204 => {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, PREFLIGHT_METHODS);
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fixed("authorization"));
             headers.insert(ACCESS_CONTROL_MAX_AGE, fixed("86400"));
             return response;

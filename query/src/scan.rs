@@ -1,8 +1,8 @@
 //! Reads the dates of a question and counts: one pass over the columns that it needs, pruned by
 //! site, of the table and of the hot objects that the table does not hold yet.
 //!
-//! In sequence there are four reads at most: lists, footers, and the columns; where hits wait, the
-//! hot objects and ids besides. Dates are read side by side. Knows objects; knows no request.
+//! In sequence there are four reads at most: lists (of objects and of orders of erasure), footers,
+//! and the columns; where hits wait or are to be left out, the hot objects and ids besides. Dates are read side by side. Knows objects; knows no request.
 
 mod date;
 mod decode;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
+use lake::orders::OrderBook;
 use lake::store::StoreRef;
 use tokio::sync::Semaphore;
 
@@ -35,6 +36,7 @@ pub struct Scanner {
     store: StoreRef,
     footers: Footers,
     cpu: Arc<Semaphore>,
+    orders: OrderBook,
 }
 
 /// What was counted, and how complete it is.
@@ -52,6 +54,7 @@ impl Scanner {
     pub fn new(store: StoreRef) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
+            orders: OrderBook::new(Arc::clone(&store)),
             store,
             footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
             cpu: Arc::new(Semaphore::new(processors.max(2))),
@@ -64,10 +67,12 @@ impl Scanner {
     ///
     /// When an object cannot be read, or the answer needs too much memory.
     pub async fn scan(&self, plan: &Arc<Plan>, partitions: &[Date]) -> Result<Scanned, ScanError> {
-        let objects = list::dates(&self.store, partitions).await?;
+        let hidden = async { Ok(self.orders.hiding(plan.site).await?) };
+        let (objects, hidden) =
+            futures_util::try_join!(list::dates(&self.store, partitions), hidden)?;
         let mut counts = Vec::new();
         for (dt, objects) in objects {
-            counts.push(date::count(self, plan, dt, objects));
+            counts.push(date::count(self, plan, (dt, &hidden), objects));
         }
         let mut counts = futures_util::stream::iter(counts).buffered(QUERY_CONCURRENT_DATES);
         let mut tally = Tally::new(plan);

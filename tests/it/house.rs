@@ -78,7 +78,7 @@ impl House {
                 random,
                 origin_secret: None,
             },
-            append: Append { store: Arc::clone(&store), enricher: Arc::new(Enricher::default()) },
+            append: Append::new(Arc::clone(&store), Arc::new(Enricher::default())),
             merge: Merge::new(Arc::clone(&store), Arc::clone(&clock), scratch.path().to_owned()),
             query: Query::new(Arc::clone(&store), sites(), tokens(), clock),
             stream,

@@ -18,6 +18,8 @@ pub struct Appended {
     pub received: usize,
     /// Rows in hot objects, those that an earlier attempt had written included.
     pub stored: usize,
+    /// Records that orders of erasure cover: nowhere stored.
+    pub erased: usize,
     /// Records kept in `rejected/`, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
     /// Hot objects of the batch.
@@ -56,11 +58,12 @@ impl Report {
 
     /// The log event.
     pub fn log(&self) {
-        let Appended { received, stored, objects, existed, bytes, .. } = self.done;
+        let Appended { received, stored, erased, objects, existed, bytes, .. } = self.done;
         let rejected = self.rejected();
         tracing::info!(
             received,
             stored,
+            erased,
             rejected,
             rejected_by = ?self.done.rejected,
             objects,
@@ -86,6 +89,7 @@ impl Report {
                     "Metrics": [
                         metric("RecordsReceived", "Count"),
                         metric("HitsStored", "Count"),
+                        metric("HitsErased", "Count"),
                         metric("RecordsRejected", "Count"),
                         metric("BytesWritten", "Bytes"),
                         metric("BatchDuration", "Milliseconds"),
@@ -96,6 +100,7 @@ impl Report {
             "service": "append",
             "RecordsReceived": self.done.received,
             "HitsStored": self.done.stored,
+            "HitsErased": self.done.erased,
             "RecordsRejected": self.rejected(),
             "BytesWritten": self.done.bytes,
             "BatchDuration": self.duration_ms,

@@ -15,7 +15,7 @@ use super::*;
 const HOUR: i64 = 3_600_000;
 
 fn append() -> Append {
-    Append { store: Arc::new(MemoryStore::new()), enricher: Arc::default() }
+    Append::new(Arc::new(MemoryStore::new()), Arc::default())
 }
 
 fn hit(number: u8, dt: &str) -> Hit {

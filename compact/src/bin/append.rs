@@ -24,7 +24,7 @@ async fn main() -> Result<(), Error> {
         &Aws::in_lambda(&environment),
     )
     .await?;
-    let append = &Append { store, enricher: Arc::new(Enricher::default()) };
+    let append = &Append::new(store, Arc::new(Enricher::default()));
     lists.join().map_err(|_| "the lists of user agents and referrers cannot be read")?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {
         let report = append.report(&event.payload.records).await?;

@@ -1,7 +1,7 @@
 //! The new table object of a date as a local file, in bounded memory whatever the date's size.
 //!
-//! Pass 1 reads five narrow columns: which rows repeat others, and which hits may belong to one
-//! visitor. Pass 2 sends whole rows to buckets on scratch, visitors undivided; each bucket is
+//! Pass 1 reads a few narrow columns: which rows orders of erasure cover, which repeat others, and
+//! which hits may belong to one visitor. Pass 2 sends whole rows to buckets on scratch, visitors undivided; each bucket is
 //! worked out in memory by `lake::assemble` and becomes a sorted run. Pass 3 merges the runs. Rows
 //! of the table that no new row can change are not worked out again: the table is one more run.
 //! A date that fits into memory is one bucket that never leaves it. Knows no store and no clock.
@@ -19,16 +19,19 @@ mod route;
 mod runs;
 mod source;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
+use jiff::civil::Date;
 use lake::columns::schema_for_reading;
 use lake::goals::Goals;
 use lake::layout::{HOLDS_KEY, Holds, MERGED_KEY, MergedFooter};
 use lake::limits::{MERGE_BASE_BYTES, MERGE_MAX_RUNS, MERGE_ROW_BYTES, MERGE_ROW_PEAK_BYTES};
+use lake::orders::Orders;
 use lake::parquet_file::{Writer, adapt};
 
 use super::scratch::Scratch;
@@ -51,6 +54,12 @@ pub(super) struct Job {
     pub(super) previous: Option<MergedFooter>,
     /// Goals that hits meet which no merge has seen.
     pub(super) goals: Goals,
+    /// The date.
+    pub(super) dt: Date,
+    /// What is to be left out, of the table and of hot objects.
+    pub(super) orders: Orders,
+    /// Those of them that are not final: the footer lists them.
+    pub(super) open_orders: BTreeSet<String>,
     /// Which part of the date.
     pub(super) part: u16,
     /// Of how many.
@@ -67,6 +76,8 @@ pub(super) struct Built {
     pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) duplicates: u64,
+    /// Names of the sources that have rows which orders cover.
+    pub(super) erased_from: BTreeSet<String>,
     /// Sorted runs that were merged; none where the date fitted into memory.
     pub(super) runs: usize,
     /// Rows of the old table object that were not worked out again.
@@ -206,6 +217,7 @@ impl Output {
     /// Takes over what the first pass counted; what it remembered of the rows is freed.
     fn begin(&mut self, plan: Plan) {
         self.built.duplicates = plan.duplicates;
+        self.built.erased_from = plan.erased_from;
         self.footer = plan.footer;
     }
 

@@ -6,7 +6,7 @@
 //! merge that listed it before and comes to read it after finds it gone and begins again; one that
 //! had read it before read an older table, and its replacement fails.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -18,7 +18,7 @@ use lake::store::is_conflict;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
-use super::build::{Built, Job, build};
+use super::build::{self, Built};
 use super::facts::Facts;
 use super::fetch::{Fetched, fetch};
 use super::scratch::Scratch;
@@ -26,6 +26,25 @@ use super::{Merge, Merged};
 
 /// How often a date is begun again because its objects changed meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
+
+/// What is to be done about one part of a date.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    dt: Date,
+    part: u16,
+    parts: u16,
+    /// Write it anew even if nothing waits, unless it has applied all orders.
+    rewrites: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+struct Done {
+    merged: Merged,
+    replaced: bool,
+    /// Objects that have rows which orders of erasure cover.
+    erased_from: BTreeSet<String>,
+}
 
 /// How one attempt ended.
 enum Attempt {
@@ -36,19 +55,53 @@ enum Attempt {
 
 impl Merge {
     /// Merges what waits for a date, part by part; nothing when nothing waits.
-    pub(super) async fn merge_date(&self, dt: Date) -> anyhow::Result<Option<Merged>> {
+    pub(crate) async fn merge_date(&self, dt: Date) -> anyhow::Result<Option<Merged>> {
         self.delete_held(dt).await?;
         let parts = self.parts(dt).await?;
         let mut whole = Merged { dt, ..Merged::default() };
         let mut any = false;
+        let mut erased_from = BTreeSet::new();
         for part in 0..parts {
-            let (merged, replaced) = self.merge_part(dt, part, parts).await?;
-            any |= replaced;
-            whole.rows += merged.rows;
-            whole.bytes += merged.bytes;
-            whole.duplicates += merged.duplicates;
+            let done = self.merge_part(Job { dt, part, parts, rewrites: false }).await?;
+            any |= done.replaced;
+            whole.rows += done.merged.rows;
+            whole.bytes += done.merged.bytes;
+            whole.duplicates += done.merged.duplicates;
+            erased_from.extend(done.erased_from);
         }
+        self.delete_erased(dt, &erased_from).await?;
         Ok(any.then_some(whole))
+    }
+
+    /// Writes one table object anew without the rows that orders of erasure cover: its rows then.
+    pub(crate) async fn rewrite(&self, dt: Date, part: u16) -> anyhow::Result<u64> {
+        let parts = self.parts(dt).await?;
+        let done = self.merge_part(Job { dt, part, parts, rewrites: true }).await?;
+        Ok(u64::try_from(done.merged.rows)?)
+    }
+
+    /// Deletes hot objects that have rows which orders cover, now that every part of their date
+    /// holds the rest. Whoever was about to read one finds it gone and reads the table again.
+    async fn delete_erased(&self, dt: Date, names: &BTreeSet<String>) -> anyhow::Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let table = self.table(dt).await?;
+        for path in names.iter().map(|name| Path::from(name.as_str())) {
+            if path.prefix_matches(&Path::from(layout::HOT))
+                && table.iter().all(|part| part.holds.contains(&path))
+            {
+                self.delete_hot(&path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn delete_hot(&self, path: &Path) -> anyhow::Result<()> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("deleting {path}")),
+        }
     }
 
     /// How many parts a date has.
@@ -58,7 +111,7 @@ impl Merge {
     }
 
     /// The footers of a date's table objects, all parts.
-    pub(super) async fn table(&self, dt: Date) -> anyhow::Result<Vec<Arc<Facts>>> {
+    pub(crate) async fn table(&self, dt: Date) -> anyhow::Result<Vec<Arc<Facts>>> {
         let parts = self.parts(dt).await?;
         let mut table = Vec::with_capacity(usize::from(parts));
         for part in 0..parts {
@@ -75,29 +128,31 @@ impl Merge {
         Ok(table)
     }
 
-    /// Merges what waits for a part: what it has then, and whether it was replaced.
-    async fn merge_part(&self, dt: Date, part: u16, parts: u16) -> anyhow::Result<(Merged, bool)> {
-        let mut duplicates = 0;
+    /// Merges what waits for a part.
+    async fn merge_part(&self, job: Job) -> anyhow::Result<Done> {
+        let Job { dt, part, .. } = job;
+        let mut done = Done::default();
+        done.merged.dt = dt;
         for attempt in 1..=MAX_ATTEMPTS {
-            match self.attempt(dt, part, parts, &mut duplicates).await? {
+            match self.attempt(job, &mut done).await? {
                 // After a replacement whose answer was lost, what it brought is there.
                 Attempt::Nothing(facts) => {
-                    let merged = Merged {
-                        dt,
-                        rows: usize::try_from(facts.rows)?,
-                        bytes: facts.bytes,
-                        duplicates,
-                    };
-                    return Ok((merged, attempt > 1));
+                    done.merged.rows = usize::try_from(facts.rows)?;
+                    done.merged.bytes = facts.bytes;
+                    done.replaced = attempt > 1;
+                    return Ok(done);
                 }
                 Attempt::Replaced(built) => {
                     tracing::info!(
-                        %dt, part, attempt, rows = built.rows, bytes = built.bytes, duplicates,
-                        runs = built.runs, standing = built.standing, spooled_bytes = built.spooled_bytes,
+                        %dt, part, attempt, rows = built.rows, bytes = built.bytes,
+                        duplicates = done.merged.duplicates, runs = built.runs,
+                        standing = built.standing, spooled_bytes = built.spooled_bytes,
                         "date {dt} merged: {} rows", built.rows
                     );
-                    let rows = usize::try_from(built.rows)?;
-                    return Ok((Merged { dt, rows, bytes: built.bytes, duplicates }, true));
+                    done.merged.rows = usize::try_from(built.rows)?;
+                    done.merged.bytes = built.bytes;
+                    done.replaced = true;
+                    return Ok(done);
                 }
                 Attempt::Changed => {
                     tracing::info!(%dt, part, attempt, "objects of {dt} changed meanwhile; beginning again");
@@ -109,40 +164,41 @@ impl Merge {
         )
     }
 
-    async fn attempt(
-        &self,
-        dt: Date,
-        part: u16,
-        parts: u16,
-        duplicates: &mut usize,
-    ) -> anyhow::Result<Attempt> {
+    async fn attempt(&self, job: Job, done: &mut Done) -> anyhow::Result<Attempt> {
+        let Job { dt, part, parts, rewrites } = job;
         let path = layout::table_object(dt, part);
+        // The orders first: an object that was written before one of them is not newer than them.
+        let erasing = self.orders.erasing().await.context("reading the orders of erasure")?;
         // The list first: what is deleted later is held by the footer that is read after it.
         let hot = self.hot_objects(dt).await?;
         let table = self.table(dt).await?;
         let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
         let names = hot.iter().map(|object| object.location.clone());
         let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
-        if waiting.is_empty() {
+        if waiting.is_empty() && !(rewrites && facts.lacks(&erasing.open)) {
             return Ok(Attempt::Nothing(facts));
         }
         let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
         let scratch = Scratch::create(&self.scratch)?;
         let fetched = fetch(&self.store, &scratch, (&path, &facts), &waiting).await?;
         let Fetched::Sources(sources) = fetched else { return Ok(Attempt::Changed) };
-        let job = Job {
+        let job = build::Job {
             sources,
             holds: self.new_holds(&facts.holds, &hot, &waiting),
             previous: facts.merged.clone(),
             goals,
+            dt,
+            orders: erasing.orders,
+            open_orders: erasing.open,
             part,
             parts,
             memory_bytes: self.memory_bytes,
             scratch,
         };
-        let built = tokio::task::spawn_blocking(move || build(job));
+        let built = tokio::task::spawn_blocking(move || build::build(job));
         let built = built.await.context("the merge's thread ended")??;
-        *duplicates = usize::try_from(built.duplicates)?;
+        done.merged.duplicates = usize::try_from(built.duplicates)?;
+        done.erased_from.extend(built.erased_from.iter().cloned());
         match self.store.put_file(&path, &built.file, facts.expected()).await {
             Ok(_) => Ok(Attempt::Replaced(built)),
             Err(error) if is_conflict(&error) => Ok(Attempt::Changed),
@@ -173,10 +229,7 @@ impl Merge {
             if !table.iter().all(|part| part.held_long_enough(&location, now_ms)) {
                 continue;
             }
-            match self.store.delete(&location).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(error).with_context(|| format!("deleting {location}")),
-            }
+            self.delete_hot(&location).await?;
         }
         Ok(())
     }

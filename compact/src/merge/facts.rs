@@ -1,6 +1,6 @@
 //! What a table object says of itself: its footer, read without the rest and remembered by `ETag`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -19,12 +19,12 @@ const MAX_ATTEMPTS: u32 = 8;
 
 /// A table object's footer. Where there is no object: that of an empty one.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) e_tag: Option<String>,
-    pub(super) bytes: u64,
-    pub(super) rows: u64,
-    pub(super) holds: Holds,
-    pub(super) merged: Option<MergedFooter>,
+pub(crate) struct Facts {
+    pub(crate) e_tag: Option<String>,
+    pub(crate) bytes: u64,
+    pub(crate) rows: u64,
+    pub(crate) holds: Holds,
+    pub(crate) merged: Option<MergedFooter>,
 }
 
 impl Facts {
@@ -32,6 +32,12 @@ impl Facts {
     pub(super) fn held_long_enough(&self, hot: &Path, now_ms: i64) -> bool {
         let held = self.holds.0.get(&name_hash(hot));
         held.is_some_and(|&at| now_ms - at >= HOT_KEPT_MS)
+    }
+
+    /// Whether there is an object that has not applied all of these orders.
+    pub(super) fn lacks(&self, orders: &BTreeSet<String>) -> bool {
+        let applied = self.merged.as_ref().map(|merged| &merged.orders);
+        self.e_tag.is_some() && applied.is_none_or(|applied| !orders.is_subset(applied))
     }
 
     /// What a replacement of the object expects.
@@ -92,6 +98,26 @@ impl FactsCache {
 enum FooterError {
     Replaced,
     Other(anyhow::Error),
+}
+
+/// An object as it is now: where and which version, and its footer; none where there is none.
+pub(crate) async fn open(
+    store: &StoreRef,
+    path: &Path,
+) -> anyhow::Result<Option<(ObjectMeta, ParquetMetaData)>> {
+    for _ in 0..MAX_ATTEMPTS {
+        let meta = match store.head(path).await {
+            Ok(meta) => meta,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("looking at {path}")),
+        };
+        match footer(store, path, &meta).await {
+            Ok(metadata) => return Ok(Some((meta, metadata))),
+            Err(FooterError::Replaced) => {}
+            Err(FooterError::Other(error)) => return Err(error),
+        }
+    }
+    anyhow::bail!("{path} was replaced {MAX_ATTEMPTS} times while its footer was read")
 }
 
 async fn footer(

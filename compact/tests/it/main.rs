@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod equality;
 #[cfg(test)]
+mod erase;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod parts;

@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) scratch: tempfile::TempDir,
     /// Every row that was ever appended, as it lay in its hot object.
-    appended: Vec<RecordBatch>,
+    pub(crate) appended: Vec<RecordBatch>,
     sequence: u64,
 }
 
@@ -49,6 +49,16 @@ impl World {
             appended: Vec::new(),
             sequence: 100,
         }
+    }
+
+    /// Another one with the same objects.
+    pub(crate) async fn copy(&self) -> Self {
+        let copy = Self { appended: self.appended.clone(), ..Self::new() };
+        for path in self.list(&Path::default()).await {
+            let bytes = self.store.get(&path).await.unwrap().bytes().await.unwrap();
+            copy.put(&path, bytes).await;
+        }
+        Self { sequence: self.sequence, ..copy }
     }
 
     pub(crate) fn merge(&self) -> Merge {
@@ -143,12 +153,17 @@ impl World {
 }
 
 pub(crate) fn append(store: &StoreRef) -> Append {
-    Append { store: Arc::clone(store), enricher: Arc::new(Enricher::default()) }
+    Append::new(Arc::clone(store), Arc::new(Enricher::default()))
 }
 
 fn worked_out(raw: &[RecordBatch]) -> RecordBatch {
     let raw = concat_batches(&schema_for_reading(), raw).unwrap();
     assemble(&raw, &lake::goals::Goals::default()).unwrap().rows
+}
+
+/// The table of some raw rows.
+pub(crate) fn worked_out_plain(raw: &[RecordBatch]) -> RecordBatch {
+    plain(&worked_out(raw))
 }
 
 /// Without dictionaries, so that equal rows are equal batches.

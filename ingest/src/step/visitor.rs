@@ -14,9 +14,9 @@ const LANGUAGE_BYTES: usize = 20;
 
 pub(super) fn identify(draft: &mut Draft, request: &Request, salt: &[u8; 32]) {
     draft.hit.fingerprint = fingerprint(draft, request, salt);
-    draft.hit.client_id = draft.visitor.take().and_then(|visitor| client_id(&visitor));
+    draft.hit.client_id = draft.visitor.take().and_then(|visitor| Id64::of_visitor(&visitor));
     if let Some(user) = &draft.hit.user_id {
-        draft.hit.client_id = Some(first_bytes(&sha1::Sha1::digest(user.as_bytes())));
+        draft.hit.client_id = Some(Id64::of_digest(&sha1::Sha1::digest(user.as_bytes())));
     }
     draft.hit.language = language(draft, request);
     match draft.user_agent.take() {
@@ -52,7 +52,7 @@ fn fingerprint(draft: &Draft, request: &Request, salt: &[u8; 32]) -> Id64 {
         keyed.update(part);
     }
     keyed.update([0, draft.features]);
-    first_bytes(&keyed.finalize())
+    Id64::of_digest(&keyed.finalize())
 }
 
 /// The language as the client gives it, else the first of the header.
@@ -60,17 +60,4 @@ fn language(draft: &mut Draft, request: &Request) -> Option<String> {
     let own = draft.hit.language.take();
     let given = own.as_deref().or(request.language.as_deref()).unwrap_or_default();
     cut(given.split([',', ';']).next().unwrap_or_default(), LANGUAGE_BYTES)
-}
-
-/// 16 hex digits as they are; any other text by its digest.
-fn client_id(visitor: &str) -> Option<Id64> {
-    let visitor = visitor.trim();
-    if visitor.is_empty() {
-        return None;
-    }
-    Some(Id64::parse(visitor).unwrap_or_else(|| first_bytes(&Sha256::digest(visitor.as_bytes()))))
-}
-
-fn first_bytes(digest: &[u8]) -> Id64 {
-    Id64(digest.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first)))
 }

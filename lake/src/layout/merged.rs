@@ -1,9 +1,11 @@
 //! What the merges of a table object counted, by site and hour of receipt: carried in its footer,
 //! so that the account of every hit survives re-merging. Bounded by sites times hours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use super::RowsOfHour;
 
 /// Microseconds of an hour.
 const HOUR_US: i64 = 3_600_000_000;
@@ -14,7 +16,8 @@ pub type SiteHour = (i32, i64);
 /// What was counted for one site and hour of receipt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Rows read from hot objects, by all merges together.
+    /// Rows read from hot objects, by all merges together; those among them that append did not
+    /// store because they were erased are counted here too.
     pub read: u64,
     /// Rows that the table object has.
     pub kept: u64,
@@ -34,8 +37,12 @@ pub struct MergedFooter {
     pub hot_rows: u64,
     /// Bytes of all hot objects that were ever read.
     pub hot_bytes: u64,
-    /// By site and hour of receipt.
+    /// By site and hour of receipt. In sum read = kept + duplicates + erased.
     pub counts: BTreeMap<SiteHour, Counted>,
+    /// Rows that orders of erasure removed, by append and by all merges together.
+    pub erased: Vec<RowsOfHour>,
+    /// Orders of erasure that are not final yet and that the object has applied.
+    pub orders: BTreeSet<String>,
 }
 
 /// The same as JSON: one short array an entry.
@@ -46,26 +53,32 @@ struct Footer {
     hot_rows: u64,
     hot_bytes: u64,
     counts: Vec<(i32, i64, u64, u64, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    erased: Vec<RowsOfHour>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    orders: BTreeSet<String>,
 }
 
 impl From<Footer> for MergedFooter {
     fn from(footer: Footer) -> Self {
-        let Footer { rules, parts, hot_rows, hot_bytes, counts } = footer;
+        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, orders } = footer;
         let counts = counts.into_iter().map(|(site, hour, read, kept, duplicates)| {
             ((site, hour), Counted { read, kept, duplicates })
         });
-        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+        let counts = counts.collect();
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders }
     }
 }
 
 impl From<MergedFooter> for Footer {
     fn from(merged: MergedFooter) -> Self {
-        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts } = merged;
+        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, orders } = merged;
         let counts =
             counts.into_iter().map(|((site, hour), Counted { read, kept, duplicates })| {
                 (site, hour, read, kept, duplicates)
             });
-        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+        let counts = counts.collect();
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders }
     }
 }
 
@@ -90,6 +103,19 @@ impl MergedFooter {
         self.counts.entry((site, received_us.div_euclid(HOUR_US))).or_default()
     }
 
+    /// Whether the object has rows of a site.
+    #[must_use]
+    pub fn has(&self, site: i32) -> bool {
+        let hours = self.counts.range((site, i64::MIN)..=(site, i64::MAX));
+        hours.into_iter().any(|(_, counted)| counted.kept > 0)
+    }
+
+    /// Rows erased, of all sites and hours.
+    #[must_use]
+    pub fn total_erased(&self) -> u64 {
+        self.erased.iter().map(|entry| entry.rows).sum()
+    }
+
     /// The sums over all sites and hours.
     #[must_use]
     pub fn totals(&self) -> Counted {
@@ -112,6 +138,15 @@ mod tests {
         merged.entry(1, HOUR_US - 1).read += 3;
         merged.entry(1, HOUR_US).kept += 2;
         merged.entry(7, -1).duplicates += 1;
+        let old = merged.to_footer();
+        assert!(!old.contains("erased"), "as it was before there were orders: {old}");
+        assert_eq!(MergedFooter::from_footer(&old).unwrap(), merged);
+        for received_ms in [0, HOUR_US / 1_000 - 1] {
+            RowsOfHour::add(&mut merged.erased, 1, received_ms, 1);
+        }
+        merged.orders.insert("1-a".to_owned());
+        assert_eq!(merged.erased, [RowsOfHour { site: 1, hour_ms: 0, rows: 2 }]);
+        assert!(merged.has(1) && !merged.has(7) && !merged.has(2));
         assert_eq!(MergedFooter::from_footer(&merged.to_footer()).unwrap(), merged);
         assert_eq!(merged.counts.keys().copied().collect::<Vec<_>>(), [(1, 0), (1, 1), (7, -1)]);
         assert_eq!(merged.totals(), Counted { read: 3, kept: 2, duplicates: 1 });

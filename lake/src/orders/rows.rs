@@ -6,7 +6,7 @@ use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use jiff::civil::Date;
 
-use super::{Order, Orders, Whom};
+use super::{OfSite, Orders};
 use crate::hit::Id64;
 
 /// The columns that tell whether an order covers a row.
@@ -17,22 +17,23 @@ impl Orders {
     ///
     /// # Errors
     ///
-    /// When a column of [`COLUMNS`] is missing or of another type.
+    /// When a column of [`COLUMNS`] is of another type, or one that no hit lacks is missing.
     pub fn keep(&self, dt: Date, batch: &RecordBatch) -> Result<Option<BooleanArray>, ArrowError> {
-        let reaching: Vec<&Order> = self
-            .0
-            .iter()
-            .map(|(_, order)| order.as_ref())
-            .filter(|order| order.reaches(dt))
-            .collect();
-        if reaching.is_empty() {
+        if self.is_empty() {
             return Ok(None);
         }
         let rows = Rows::of(batch)?;
+        let mut site: Option<(i32, Option<&OfSite>)> = None;
         let mut erased = 0_usize;
         let keep: BooleanArray = (0..batch.num_rows())
             .map(|row| {
-                let covered = reaching.iter().any(|order| rows.covered(order, row));
+                let id = rows.site.get(row).copied().unwrap_or_default();
+                let of_site = match site {
+                    Some((known, of_site)) if known == id => of_site,
+                    _ => self.sites.get(&id),
+                };
+                site = Some((id, of_site));
+                let covered = of_site.is_some_and(|of_site| rows.covered(of_site, dt, row));
                 erased += usize::from(covered);
                 Some(!covered)
             })
@@ -58,8 +59,8 @@ struct Rows<'a> {
     ts: &'a [i64],
     received: &'a [i64],
     fingerprint: &'a StringArray,
-    client: &'a StringArray,
-    user: Users<'a>,
+    client: Option<&'a StringArray>,
+    user: Option<Users<'a>>,
 }
 
 /// The users by row, as dictionary or plain.
@@ -89,38 +90,38 @@ impl<'a> Rows<'a> {
         let site = column("site")?
             .as_primitive_opt::<Int32Type>()
             .ok_or_else(|| ArrowError::SchemaError("column site is not a number".to_owned()))?;
-        let users = column("user_id")?;
-        let user = match users.as_dictionary_opt::<Int32Type>() {
-            Some(codes) => Users::Codes(codes, codes.values().as_string::<i32>()),
-            None => Users::Plain(text("user_id")?),
+        // Whoever reads may leave out columns that are null in the whole object.
+        let client = batch.column_by_name("client_id").map(|_| text("client_id")).transpose()?;
+        let user = match batch.column_by_name("user_id") {
+            None => None,
+            Some(users) => Some(match users.as_dictionary_opt::<Int32Type>() {
+                Some(codes) => Users::Codes(codes, codes.values().as_string::<i32>()),
+                None => Users::Plain(text("user_id")?),
+            }),
         };
         Ok(Self {
             site: site.values(),
             ts: times("ts")?,
             received: times("received_at")?,
             fingerprint: text("fingerprint")?,
-            client: text("client_id")?,
+            client,
             user,
         })
     }
 
-    fn covered(&self, order: &Order, row: usize) -> bool {
-        let before_us = order.before_ms.saturating_mul(1_000);
-        let happened = |times: &[i64]| times.get(row).is_some_and(|&at| at < before_us);
-        if self.site.get(row) != Some(&order.site)
-            || !(happened(self.received) || happened(self.ts))
-        {
-            return false;
+    fn covered(&self, site: &OfSite, dt: Date, row: usize) -> bool {
+        if site.covers_date(dt) {
+            return true;
         }
-        match &order.whom {
-            // The date was looked at before: all its rows lie in one partition.
-            Whom::Before(_) => true,
-            Whom::Person { ids, user_ids } => {
-                let id = if self.client.is_valid(row) { self.client } else { self.fingerprint };
-                Id64::parse(id.value(row)).is_some_and(|id| ids.contains(&id))
-                    || self.user.at(row).is_some_and(|user| user_ids.contains(user))
-            }
-        }
+        let id = match self.client {
+            Some(clients) if clients.is_valid(row) => clients,
+            _ => self.fingerprint,
+        };
+        let at = |times: &[i64]| times.get(row).copied().unwrap_or(i64::MAX);
+        // Microseconds, and the bound is exclusive: a part of a millisecond counts as the whole.
+        let earliest_ms = at(self.received).min(at(self.ts)).div_euclid(1_000);
+        let id = Id64::parse(id.value(row)).map(|id| id.0);
+        site.covers_person(id, self.user.as_ref().and_then(|users| users.at(row)), earliest_ms)
     }
 }
 
@@ -143,6 +144,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::orders::{Order, Whom};
 
     #[test]
     fn rows_go_as_their_hits_would() {
@@ -165,7 +167,8 @@ mod tests {
             ids: BTreeSet::from([Id64(7)]),
             user_ids: BTreeSet::from(["ann".to_owned()]),
         };
-        let orders = Orders::of([("a".to_owned(), Order { site: 1, whom, before_ms: 1_000 })]);
+        let order = Order { site: 1, whom, before_ms: 1_000, given_ms: 0 };
+        let orders = Orders::of([("a".to_owned(), Arc::new(order))]);
         let keep = orders.keep(date(2026, 1, 1), &batch).unwrap().unwrap();
         let keep: Vec<bool> = keep.iter().map(Option::unwrap).collect();
         assert_eq!(keep, [false, true, false, true, true]);

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use compact::erase::Erase;
+use compact::merge::{Merge, Request};
 use lake::site::{SiteError, SiteSettings, put_site, read_site};
 use lake::stream::HitStream;
 use lake::token::{add_token, list_tokens};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::cli::ServeArgs;
 use crate::front::{self, Front};
@@ -18,6 +20,9 @@ use crate::place::Place;
 
 /// How often it is looked whether a date is due to be merged.
 const MERGE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How often it is looked whether something is to be erased, besides at once when it is asked for.
+const ERASE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Serves until Ctrl-C or SIGTERM.
 ///
@@ -34,10 +39,16 @@ pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let Hits { stream, internal } = Hits::open(place, address).await?;
     let pipeline = internal.as_ref().map(|internal| Arc::clone(&internal.pipeline));
-    let front = Front { ingest: place.ingest(stream), query: place.query(), internal };
+    let query = place.query();
+    let upkeep = Upkeep {
+        merge: place.merge(),
+        erase: place.erase(),
+        erasures: Arc::clone(&query.erasures),
+    };
+    let front = Front { ingest: place.ingest(stream), query, internal };
     greet(place, address, token.as_deref());
     let serving = tokio::spawn(front::run(Arc::new(front), listener, stopped.clone()));
-    let mut consuming = tokio::spawn(consume(pipeline, place.merge(), stopped.clone()));
+    let mut consuming = tokio::spawn(consume(pipeline, upkeep, stopped.clone()));
     let ended = tokio::select! {
         () = interrupted() => None,
         ended = &mut consuming => Some(ended),
@@ -69,19 +80,31 @@ impl Hits {
     }
 }
 
-/// Append and merge, until told to stop; behind Kinesis they run as Lambdas.
+/// What is done beside the stream.
+struct Upkeep {
+    merge: Merge,
+    erase: Erase,
+    /// Told of each erasure that is asked for.
+    erasures: Arc<Notify>,
+}
+
+/// Append, merge and erase, until told to stop; behind Kinesis they run as Lambdas.
 async fn consume(
     pipeline: Option<Arc<Pipeline>>,
-    merge: compact::merge::Merge,
+    upkeep: Upkeep,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Some(pipeline) = pipeline else {
         let _ = stop.wait_for(|stop| *stop).await;
         return Ok(());
     };
+    let Upkeep { merge, erase, erasures } = upkeep;
     let merging = tokio::spawn(merge_now_and_then(merge, stop.clone()));
+    let erasing =
+        tokio::spawn(erase_when_asked(erase, (Arc::clone(&pipeline), erasures), stop.clone()));
     pipeline.run(stop).await?;
-    Ok(merging.await?)
+    merging.await?;
+    Ok(erasing.await?)
 }
 
 /// On the first start: site 1, and a token that is kept in `first-token`.
@@ -121,14 +144,44 @@ fn greet(place: &Place, address: std::net::SocketAddr, token: Option<&str>) {
     );
 }
 
-async fn merge_now_and_then(merge: compact::merge::Merge, mut stop: watch::Receiver<bool>) {
+async fn merge_now_and_then(merge: Merge, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(MERGE_EVERY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        if let Err(error) = merge.handle(compact::merge::Request::default()).await {
+        if let Err(error) = merge.handle(Request::default()).await {
             tracing::error!("merge failed and is tried again in a minute: {error:#}");
+        }
+    }
+}
+
+/// Carries out orders of erasure as they come, and looks for those of retention now and then.
+async fn erase_when_asked(
+    erase: Erase,
+    (pipeline, asked): (Arc<Pipeline>, Arc<Notify>),
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let erased = async {
+            erase.keep_retention().await?;
+            if erase.close().await? {
+                // What an append took before it saw an order is in hot objects then.
+                pipeline.drain().await?;
+                erase.carry_out().await?;
+            }
+            Ok::<(), anyhow::Error>(())
+        };
+        tokio::select! {
+            erased = erased => if let Err(error) = erased {
+                tracing::error!("erasure failed and is tried again in a minute: {error:#}");
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ERASE_EVERY) => {}
+            () = asked.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_DATE_ATTEMPTS, QUERY_READ_BYTES};
+use lake::orders::Orders;
 
 use super::Scanner;
 use super::decode::{self, Pending, on_thread, schema_of};
@@ -12,7 +13,7 @@ use super::error::ScanError;
 use super::list::{self, Objects};
 use super::open::{self, Opened};
 use super::prune::{Piece, pieces};
-use super::waiting::{self, Mask};
+use super::waiting::{self, Hidden, Mask};
 use crate::count::{Counter, Tally};
 use crate::plan::Plan;
 
@@ -31,12 +32,12 @@ pub(super) struct DateCount {
 pub(super) async fn count(
     scanner: &Scanner,
     plan: &Arc<Plan>,
-    dt: Date,
+    (dt, hidden): (Date, &Orders),
     mut objects: Objects,
 ) -> Result<DateCount, ScanError> {
     let mut attempt = 1;
     loop {
-        match try_count(scanner, plan, dt, &objects).await {
+        match try_count(scanner, plan, (dt, hidden), &objects).await {
             Err(ScanError::Replaced(path)) if attempt < QUERY_DATE_ATTEMPTS => {
                 tracing::debug!(%dt, attempt, "{path} was replaced; {dt} is read again");
                 attempt += 1;
@@ -51,9 +52,13 @@ pub(super) async fn count(
 async fn try_count(
     scanner: &Scanner,
     plan: &Arc<Plan>,
-    dt: Date,
+    (dt, hidden): (Date, &Orders),
     objects: &Objects,
 ) -> Result<DateCount, ScanError> {
+    if hidden.cover_date(plan.site, dt) {
+        let tally = Counter::new(Arc::clone(plan)).finish();
+        return Ok(DateCount { dt, tally, waiting: false });
+    }
     let mut opens = Vec::new();
     for part in &objects.parts {
         opens.push(open::table(&scanner.store, &scanner.footers, part));
@@ -64,7 +69,9 @@ async fn try_count(
     let held = |path| !parts.is_empty() && parts.iter().all(|it| it.footer.holds.contains(path));
     let hot: Vec<_> = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
     let waiting = !hot.is_empty();
-    let worked_out = waiting::work_out(scanner, plan, &parts, hot).await?;
+    let hidden =
+        Hidden { dt, in_table: hidden_in(&parts, plan.site, hidden), orders: hidden.clone() };
+    let worked_out = waiting::work_out(scanner, plan, &parts, hot, hidden).await?;
     let day = plan.calendar.day_of_partition(dt);
     let mut counter = Counter::new(Arc::clone(plan));
     for (at, part) in parts.iter().enumerate() {
@@ -79,6 +86,17 @@ async fn try_count(
     })
     .await?;
     Ok(DateCount { dt, tally, waiting })
+}
+
+/// The orders that a table object with rows of the site has not applied.
+fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Orders {
+    let of_site = parts
+        .iter()
+        .filter(|_| !orders.is_empty())
+        .filter(|part| !pieces(part.footer.metadata.metadata(), site).is_empty());
+    let applied = of_site.map(|part| part.footer.orders.as_ref().clone());
+    let by_all = applied.reduce(|left, right| &left & &right);
+    by_all.map_or_else(Orders::default, |by_all| orders.not_in(&by_all))
 }
 
 /// Counts the site's rows of a table object, while the next are read.

@@ -15,6 +15,9 @@ pub enum ScanError {
     /// The bytes are not those of hits.
     #[error("decoding {0}: {1}")]
     File(Path, #[source] FileError),
+    /// Without the orders of erasure nothing may be shown.
+    #[error("reading the orders of erasure: {0}")]
+    Orders(#[from] lake::store::JsonError),
     /// Columns of other types than the table has.
     #[error("columns: {0}")]
     Arrow(#[from] arrow::error::ArrowError),

@@ -1,6 +1,6 @@
 //! Footers of table objects, kept in a warm process by path and ETag, within a bound of memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lake::layout::Holds;
@@ -14,6 +14,8 @@ pub struct Footer {
     pub metadata: ArrowReaderMetadata,
     /// The hot objects that the object holds.
     pub holds: Arc<Holds>,
+    /// The orders of erasure that it has applied and that were not final then.
+    pub orders: Arc<BTreeSet<String>>,
 }
 
 impl Footer {
@@ -95,7 +97,7 @@ mod tests {
     fn footer() -> Footer {
         let bytes = parquet_file::encode(&empty(), &Holds::default()).unwrap();
         let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).unwrap();
-        Footer { metadata, holds: Arc::default() }
+        Footer { metadata, holds: Arc::default(), orders: Arc::default() }
     }
 
     #[test]

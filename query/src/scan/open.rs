@@ -91,5 +91,7 @@ fn footer(path: &Path, metadata: ParquetMetaData) -> Result<Footer, ScanError> {
     let wrong = |error| ScanError::File(path.clone(), error);
     let metadata = parquet_file::reader_metadata(Arc::new(metadata)).map_err(wrong)?;
     let holds = parquet_file::holds(metadata.metadata()).map_err(wrong)?;
-    Ok(Footer { metadata, holds: Arc::new(holds) })
+    let merged = parquet_file::merged(metadata.metadata()).map_err(wrong)?;
+    let orders = merged.map(|merged| merged.orders).unwrap_or_default();
+    Ok(Footer { metadata, holds: Arc::new(holds), orders: Arc::new(orders) })
 }

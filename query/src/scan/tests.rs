@@ -13,6 +13,7 @@ use lake::columns::{COLUMNS, Column, Type, schema_for_reading};
 use lake::goals::Goals;
 use lake::hit::{HitId, Id64, Kind};
 use lake::layout::{self, Holds};
+use lake::orders::Orders;
 use lake::parquet_file;
 use lake::store::memory::MemoryStore;
 use object_store::ObjectStoreExt as _;
@@ -330,7 +331,8 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let scanner = Scanner::new(Arc::clone(&store));
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
-        let counted = date::count(&scanner, &plan, DAY, objects).await.unwrap();
+        let counted =
+            date::count(&scanner, &plan, (DAY, &Orders::default()), objects).await.unwrap();
         let again = scanner.scan(&plan, &[DAY]).await.unwrap();
         assert_eq!(counted.tally.into_counted(&plan).totals, again.counted.totals);
     });

@@ -1,14 +1,17 @@
-//! Hits that the table does not hold yet: they and whoever they touch are worked out anew by the
-//! rules of the merge; all other rows of the table are read as they stand.
+//! Hits that the table does not hold yet, and hits that orders of erasure cover: they and whoever
+//! they touch are worked out anew by the rules of the merge, without those that are covered; all
+//! other rows of the table are read as they stand.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, filter_record_batch, not};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
 use lake::assemble::assemble;
 use lake::columns::{COLUMNS, schema_for_reading};
 use lake::goals::Goals;
+use lake::orders::Orders;
 use lake::parquet_file::adapt;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -23,12 +26,25 @@ use crate::plan::Plan;
 
 /// Hot objects read at once.
 const CONCURRENT_READS: usize = 16;
+/// The columns that link hits, and those that tell whether an order covers one.
+const LINKS_AND_ORDERS: [&str; 7] =
+    ["site", "ts", "hit_id", "user_id", "received_at", "fingerprint", "client_id"];
+
 /// What waiting hits change about a date.
 pub(super) struct WorkedOut {
     /// The waiting hits and whoever they touch, as the merge would write them.
     pub(super) rows: RecordBatch,
     /// By table object: its rows that these stand for.
     pub(super) skip: Vec<Mask>,
+}
+
+/// What answers about a date leave out.
+pub(super) struct Hidden {
+    pub(super) dt: Date,
+    /// What waiting hits are to be looked at for.
+    pub(super) orders: Orders,
+    /// What the table's rows are to be looked at for.
+    pub(super) in_table: Orders,
 }
 
 /// Marks on rows of an object, from its row `first` on.
@@ -71,13 +87,14 @@ impl Mask {
     }
 }
 
-/// Works out what the hot objects change about the site's rows of a date; nothing when none of
-/// their hits is of the site.
+/// Works out what the hot objects and the orders change about the site's rows of a date; nothing
+/// when no waiting hit is of the site and no hit is covered.
 pub(super) async fn work_out(
     scanner: &Scanner,
     plan: &Plan,
     table: &[Arc<Opened>],
     hot: Vec<Path>,
+    hidden: Hidden,
 ) -> Result<Option<WorkedOut>, ScanError> {
     let mut opens = Vec::new();
     for path in hot {
@@ -86,16 +103,23 @@ pub(super) async fn work_out(
     let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
     let hot: Vec<Arc<Opened>> = opens.map_ok(Arc::new).try_collect().await?;
     let waiting = flat(read(scanner, plan.site, &hot, &LINKS, None).await?);
-    if waiting.is_empty() {
+    let Hidden { dt, orders, in_table } = hidden;
+    if waiting.is_empty() && in_table.is_empty() {
         return Ok(None);
     }
-    let standing = read(scanner, plan.site, table, &LINKS, None).await?;
+    let links: &[&str] = if in_table.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
+    let standing = read(scanner, plan.site, table, links, None).await?;
     let places: Vec<Vec<(usize, usize)>> = standing
         .iter()
         .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
         .collect();
     let standing = flat(standing);
-    let touched = on_thread(&scanner.cpu, move || Ok(touched(&standing, &waiting)?)).await?;
+    let touched = on_thread(&scanner.cpu, move || {
+        let mut seeds = waiting;
+        seeds.extend(covered(&in_table, dt, &standing)?);
+        Ok(if seeds.is_empty() { None } else { Some(touched(&standing, &seeds)?) })
+    });
+    let Some(touched) = touched.await? else { return Ok(None) };
     let skip = masks(&places, &touched);
     // All that hits brought: of copies received at once the least by bytes stays.
     let columns: Vec<&str> =
@@ -107,13 +131,24 @@ pub(super) async fn work_out(
     goals.add(plan.site, &plan.goals);
     let rows = on_thread(&scanner.cpu, move || {
         let whole = schema_for_reading();
-        let raw: Vec<RecordBatch> =
-            raw.iter().map(|batch| adapt(batch, &whole)).collect::<Result<_, _>>()?;
+        let kept = |batch: &RecordBatch| Ok(orders.apply(dt, adapt(batch, &whole)?)?.0);
+        let raw: Vec<RecordBatch> = raw.iter().map(kept).collect::<Result<_, ScanError>>()?;
         let assembled = assemble(&concat_batches(&whole, &raw)?, &goals)?;
         decode::adapt_rows(&assembled.rows, &schema)
     })
     .await?;
     Ok(Some(WorkedOut { rows, skip }))
+}
+
+/// The rows that orders cover.
+fn covered(orders: &Orders, dt: Date, rows: &[RecordBatch]) -> Result<Vec<RecordBatch>, ScanError> {
+    let mut covered = Vec::new();
+    for batch in rows {
+        if let Some(keep) = orders.keep(dt, batch)? {
+            covered.push(filter_record_batch(batch, &not(&keep)?)?);
+        }
+    }
+    Ok(covered)
 }
 
 /// By object: the site's rows of some columns; with masks only the rows that these mark.

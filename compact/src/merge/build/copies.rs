@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use crate::merge::scratch::Scratch;
 
 /// Bytes of a key in a file.
-const KEY_BYTES: usize = 40;
+const KEY_BYTES: usize = 41;
 /// Bytes of a file's buffer.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -26,6 +26,8 @@ pub(super) struct Key {
     pub(super) fingerprint: u64,
     /// The row's number over all inputs.
     pub(super) ordinal: u32,
+    /// An order of erasure covers it: it is a copy of such rows only, and others are none of it.
+    pub(super) is_erased: bool,
 }
 
 /// What is found of a row that repeats another.
@@ -94,10 +96,9 @@ impl Copies {
                     read.with_context(|| format!("sorting {}", path.display()))?
                 }
             };
-            keys.sort_unstable_by_key(|key| (key.id, key.site, key.received_us, key.ordinal));
-            for copies in
-                keys.chunk_by(|left, right| (left.site, left.id) == (right.site, right.id))
-            {
+            let group = |key: &Key| (key.id, key.site, key.is_erased);
+            keys.sort_unstable_by_key(|key| (group(key), key.received_us, key.ordinal));
+            for copies in keys.chunk_by(|left, right| group(left) == group(right)) {
                 let Some((first, rest)) = copies.split_first() else { continue };
                 for copy in rest {
                     found(if copy.received_us == first.received_us {
@@ -133,7 +134,8 @@ impl Key {
             .chain(self.received_us.to_le_bytes())
             .chain(self.fingerprint.to_le_bytes())
             .chain(self.site.to_le_bytes())
-            .chain(self.ordinal.to_le_bytes());
+            .chain(self.ordinal.to_le_bytes())
+            .chain([u8::from(self.is_erased)]);
         bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
         bytes
     }
@@ -150,6 +152,7 @@ impl Key {
             fingerprint: u64::from_le_bytes(field(bytes, 24)),
             site: i32::from_le_bytes(field(bytes, 32)),
             ordinal: u32::from_le_bytes(field(bytes, 36)),
+            is_erased: field(bytes, 40) == [1],
         }
     }
 }
@@ -161,8 +164,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keys_read_back(site: i32, id: u128, received_us: i64, fingerprint: u64, ordinal: u32) {
-            let key = Key { site, id, received_us, fingerprint, ordinal };
+        fn keys_read_back(
+            site: i32, id: u128, received_us: i64, fingerprint: u64, ordinal: u32, is_erased: bool,
+        ) {
+            let key = Key { site, id, received_us, fingerprint, ordinal, is_erased };
             prop_assert_eq!(Key::from_bytes(&key.to_bytes()), key);
         }
     }

@@ -10,6 +10,17 @@ use super::source::Columns;
 /// What is read of each row before it is read whole.
 pub(super) const NARROW: Columns =
     Columns::Named(&["site", "hit_id", "received_at", "fingerprint", "client_id", DERIVED]);
+/// The same, and what tells whether an order of erasure covers the row.
+pub(super) const NARROW_AND_ORDERS: Columns = Columns::Named(&[
+    "site",
+    "ts",
+    "hit_id",
+    "received_at",
+    "fingerprint",
+    "client_id",
+    "user_id",
+    DERIVED,
+]);
 /// The column that marks rows which the merge itself added: no hits, so they are not counted.
 const DERIVED: &str = "is_derived";
 

@@ -1,10 +1,13 @@
 //! First pass, over few columns: which rows repeat others, which belong together, and the counts.
 
-use lake::layout::{self, MergedFooter, RULES_VERSION};
+use std::collections::{BTreeMap, BTreeSet};
+
+use lake::layout::{self, MergedFooter, RULES_VERSION, RowsOfHour};
 
 use super::components::{Bits, Components};
 use super::copies::{Copies, Copy, Key};
-use super::narrow::{NARROW, Narrow, NarrowRow};
+use super::narrow::{NARROW, NARROW_AND_ORDERS, Narrow, NarrowRow};
+use super::source::Source;
 use super::{Job, Memory};
 
 /// What becomes of a row.
@@ -18,6 +21,16 @@ pub(super) enum Place {
     Bucket(usize),
 }
 
+/// What is known of a row beside its columns.
+#[derive(Debug, Clone, Copy)]
+struct Of {
+    ordinal: u32,
+    is_table: bool,
+    /// It is read from a hot object for the first time.
+    is_read: bool,
+    is_erased: bool,
+}
+
 /// What the first pass found.
 pub(super) struct Plan {
     out: Bits,
@@ -27,6 +40,10 @@ pub(super) struct Plan {
     buckets: usize,
     pub(super) footer: MergedFooter,
     pub(super) duplicates: u64,
+    /// By site and hour of receipt (its start, Unix milliseconds): rows that orders cover.
+    erased: BTreeMap<(i32, i64), u64>,
+    /// Names of the sources that have rows which orders of erasure cover.
+    pub(super) erased_from: BTreeSet<String>,
 }
 
 impl Plan {
@@ -43,11 +60,12 @@ impl Plan {
             footer: MergedFooter {
                 rules: RULES_VERSION.to_owned(),
                 parts: job.parts,
-                hot_rows: footer.hot_rows,
-                hot_bytes: footer.hot_bytes,
-                counts: footer.counts,
+                orders: job.open_orders.clone(),
+                ..footer
             },
             duplicates: 0,
+            erased: BTreeMap::new(),
+            erased_from: BTreeSet::new(),
         };
         for count in plan.footer.counts.values_mut() {
             count.kept = 0;
@@ -59,17 +77,26 @@ impl Plan {
             let read = !source.is_table || !counted;
             if !source.is_table {
                 plan.footer.hot_bytes += source.bytes.len;
+                plan.count_erased_before(job, source)?;
             }
-            for batch in source.read(NARROW)? {
+            let columns = if job.orders.is_empty() { NARROW } else { NARROW_AND_ORDERS };
+            for batch in source.read(columns)? {
                 let batch = batch?;
                 let narrow = Narrow::of(&batch)?;
-                for row in 0..batch.num_rows() {
-                    let row = narrow.row(row)?;
+                let keep = job.orders.keep(job.dt, &batch)?;
+                if keep.is_some() {
+                    plan.erased_from.insert(source.name.clone());
+                }
+                for at in 0..batch.num_rows() {
+                    let row = narrow.row(at)?;
+                    let is_erased = keep.as_ref().is_some_and(|keep| !keep.value(at));
                     plan.footer.hot_rows += u64::from(!source.is_table);
                     if layout::part_of(row.site, job.parts) != job.part {
                         plan.out.set(ordinal as usize);
                     } else {
-                        plan.add(row, ordinal, source.is_table, read, &mut copies)?;
+                        let is_table = source.is_table;
+                        let of = Of { ordinal, is_table, is_read: read, is_erased };
+                        plan.add(row, of, &mut copies)?;
                     }
                     ordinal += 1;
                 }
@@ -79,32 +106,61 @@ impl Plan {
         Ok(plan)
     }
 
-    fn add(
-        &mut self,
-        row: NarrowRow,
-        ordinal: u32,
-        is_table: bool,
-        read: bool,
-        copies: &mut Copies,
-    ) -> anyhow::Result<()> {
-        let slot = self.components.fingerprint(row.site, row.fingerprint);
-        if let Some(client) = row.client {
-            let client = self.components.client(row.site, client);
-            self.components.link(slot, client);
+    /// What append did not store of a hot object's batch, because orders cover it.
+    fn count_erased_before(&mut self, job: &Job, source: &Source) -> anyhow::Result<()> {
+        for RowsOfHour { site, hour_ms, rows } in source.batch()?.erased {
+            if layout::part_of(site, job.parts) == job.part {
+                self.footer.entry(site, hour_ms.saturating_mul(1_000)).read += rows;
+                RowsOfHour::add(&mut self.footer.erased, site, hour_ms, rows);
+            }
         }
-        if !is_table {
-            self.components.touch(slot);
+        Ok(())
+    }
+
+    fn add(&mut self, row: NarrowRow, of: Of, copies: &mut Copies) -> anyhow::Result<()> {
+        let NarrowRow { site, received_us, id, fingerprint, .. } = row;
+        let slot = self.components.fingerprint(site, fingerprint);
+        if of.is_erased {
+            // A row that goes changes what it belonged to, and links nothing any more.
+            self.out.set(of.ordinal as usize);
+            if of.is_table {
+                self.components.touch(slot);
+                if let Some(client) = row.client {
+                    let client = self.components.client(site, client);
+                    self.components.touch(client);
+                }
+            }
+        } else {
+            if let Some(client) = row.client {
+                let client = self.components.client(site, client);
+                self.components.link(slot, client);
+            }
+            if !of.is_table {
+                self.components.touch(slot);
+            }
         }
         if row.is_derived {
             return Ok(());
         }
-        self.footer.entry(row.site, row.received_us).read += u64::from(read);
-        let NarrowRow { site, received_us, id, fingerprint, .. } = row;
-        copies.add(Key { site, id, received_us, fingerprint, ordinal })
+        self.footer.entry(site, received_us).read += u64::from(of.is_read);
+        if of.is_erased {
+            *self.erased.entry((site, hour_ms(received_us))).or_default() += 1;
+        }
+        let (ordinal, is_erased) = (of.ordinal, of.is_erased);
+        copies.add(Key { site, id, received_us, fingerprint, ordinal, is_erased })
     }
 
     fn settle(&mut self, copies: Copies) -> anyhow::Result<()> {
         copies.find(|copy| {
+            if let Copy::Later(key) | Copy::Tied(_, key) = copy
+                && key.is_erased
+            {
+                // Of copies that are erased one is counted as erased.
+                let count = self.erased.entry((key.site, hour_ms(key.received_us))).or_default();
+                *count = count.saturating_sub(1);
+                self.footer.entry(key.site, key.received_us).duplicates += 1;
+                return;
+            }
             let key = match copy {
                 Copy::Later(key) => {
                     self.out.set(key.ordinal as usize);
@@ -124,6 +180,9 @@ impl Plan {
             self.duplicates += 1;
             self.footer.entry(key.site, key.received_us).duplicates += 1;
         })?;
+        for (&(site, hour_ms), &rows) in &self.erased {
+            RowsOfHour::add(&mut self.footer.erased, site, hour_ms, rows);
+        }
         self.components.settle();
         Ok(())
     }
@@ -148,4 +207,8 @@ impl Plan {
         let spread = u64::from(root).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         Place::Bucket(usize::try_from(spread).unwrap_or_default() % self.buckets.max(1))
     }
+}
+
+fn hour_ms(received_us: i64) -> i64 {
+    received_us.div_euclid(3_600_000_000) * 3_600_000
 }

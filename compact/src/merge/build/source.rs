@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use lake::columns::COLUMNS;
-use lake::parquet_file::reader_metadata;
+use lake::layout::Batch;
+use lake::parquet_file::{self, reader_metadata};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -107,6 +108,12 @@ impl Source {
         let rows = metadata.metadata().file_metadata().num_rows();
         let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
         Ok((u64::try_from(rows).unwrap_or_default(), u64::try_from(bytes).unwrap_or_default()))
+    }
+
+    /// The batch that a hot object came from.
+    pub(super) fn batch(&self) -> anyhow::Result<Batch> {
+        let batch = parquet_file::batch(self.metadata()?.metadata());
+        Ok(batch.with_context(|| format!("decoding {}", self.name))?.unwrap_or_default())
     }
 
     fn metadata(&self) -> anyhow::Result<ArrowReaderMetadata> {

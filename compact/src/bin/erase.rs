@@ -1,0 +1,35 @@
+//! The Lambda `erase`: settings, clients, start.
+
+use std::sync::Arc;
+
+use compact::erase::{Answer, Erase};
+use compact::merge::Merge;
+use lake::clock::SystemClock;
+use lake::environment::Environment;
+use lake::limits::ORDER_SEEN_MS;
+use lake::store::StoreUrl;
+use lake::store::aws::Aws;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+/// The variable that names the bucket in which Lambda parks batches.
+const PARKED_VARIABLE: &str = "HITLAKE_PARKED";
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let environment = Environment::process();
+    let aws = Aws::in_lambda(&environment);
+    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
+    let merge = Merge::new(store, Arc::new(SystemClock), std::env::temp_dir());
+    let mut erase = Erase::new(merge.with_memory_of(&environment)?, ORDER_SEEN_MS);
+    if let Some(parked) =
+        environment.parse::<StoreUrl>(PARKED_VARIABLE, "s3://bucket, optionally with a prefix")?
+    {
+        erase = erase.with_parked(lake::store::open(&parked, &aws).await?);
+    }
+    let erase = &erase;
+    lambda_runtime::run(service_fn(|_: LambdaEvent<serde_json::Value>| async move {
+        Ok::<Answer, Error>(Answer { erasures: erase.run().await? })
+    }))
+    .await
+}

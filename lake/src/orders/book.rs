@@ -1,0 +1,457 @@
+//! Where orders lie, and who reads which.
+//!
+//! | object | what |
+//! | --- | --- |
+//! | `orders/<id>.json` | an order as given; of a person: the ids asked for |
+//! | `orders/<id>-closed.json` | of a person: everything that the stored hits show to be theirs |
+//! | `orders/progress/<id>.json` | how far it is carried out |
+//! | `orders/final/<id>.json` | order and receipt, once no copy is left |
+//!
+//! Reads hide what the open orders cover, as given already. Whoever writes hits applies those that
+//! may erase: of a person only the closed one, because what is erased before can tell no more
+//! whose visits it was in. Final ones are applied to what comes later.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use super::{Order, Orders, Whom};
+use crate::layout::RowsOfHour;
+use crate::limits::ORDER_READS;
+use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
+
+/// Prefix of orders.
+pub const ORDERS: &str = "orders";
+const FINAL: &str = "orders/final";
+const PROGRESS: &str = "orders/progress";
+const CLOSED: &str = "-closed";
+const RETENTION: &str = "-retention-";
+/// How often orders are listed again because one moved meanwhile.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// How far an order is carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Copies may be left.
+    #[default]
+    Running,
+    /// No copy is left.
+    Done,
+    /// The last attempt failed; the next one goes on.
+    Failed,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How far it is.
+    pub state: State,
+    /// Table objects, rejected and parked ones that the erasure itself rewrote or deleted.
+    pub objects_rewritten: u64,
+    /// Their rows before.
+    pub rows_before: u64,
+    /// Their rows after.
+    pub rows_after: u64,
+    /// Records removed from `rejected/` and `parked/`, by site and hour of receipt; what is
+    /// removed from hot and table objects is counted in the footers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<RowsOfHour>,
+    /// When it was done, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_ms: Option<i64>,
+}
+
+/// The object of an order that is done.
+#[derive(Debug, Serialize, Deserialize)]
+struct Final {
+    order: Order,
+    receipt: Receipt,
+}
+
+/// An order that is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id.
+    pub id: String,
+    /// What it says, closed where it is.
+    pub order: Arc<Order>,
+    /// Whether it may erase.
+    pub is_closed: bool,
+}
+
+/// What whoever writes hits must leave out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erasing {
+    /// All that may erase.
+    pub orders: Orders,
+    /// Ids of those that are not done.
+    pub open: BTreeSet<String>,
+}
+
+/// A new id: of the site, in the order of time.
+#[must_use]
+pub fn new_id(site: i32, now_ms: i64, random: u128) -> String {
+    format!("{site}-{now_ms:012x}-{:016x}", random >> 64)
+}
+
+/// The id of the order that keeps a site's retention up to a date.
+#[must_use]
+pub fn retention_id(site: i32, before: Date) -> String {
+    format!("{site}{RETENTION}{before}")
+}
+
+/// The site in an id; none where the text is no id.
+#[must_use]
+pub fn site_of(id: &str) -> Option<i32> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let (site, rest) = id.split_once('-')?;
+    (!rest.is_empty() && id.len() <= 64 && id.bytes().all(known)).then(|| site.parse().ok())?
+}
+
+fn open_path(id: &str) -> Path {
+    Path::from(format!("{ORDERS}/{id}.json"))
+}
+
+fn closed_path(id: &str) -> Path {
+    open_path(&format!("{id}{CLOSED}"))
+}
+
+fn final_path(id: &str) -> Path {
+    Path::from(format!("{FINAL}/{id}.json"))
+}
+
+fn progress_path(id: &str) -> Path {
+    Path::from(format!("{PROGRESS}/{id}.json"))
+}
+
+/// Gives an order; false when there is one of that id already.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn give(store: &StoreRef, id: &str, order: &Order) -> Result<bool, JsonError> {
+    create(store, &open_path(id), order).await
+}
+
+/// Closes a person's order; where somebody has closed it already, that stays.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn close(store: &StoreRef, id: &str, order: &Order) -> Result<bool, JsonError> {
+    create(store, &closed_path(id), order).await
+}
+
+async fn create<T: Serialize + Sync>(
+    store: &StoreRef,
+    path: &Path,
+    value: &T,
+) -> Result<bool, JsonError> {
+    match put_json_if(store.as_ref(), path, value, Expected::Absent).await {
+        Ok(_) => Ok(true),
+        Err(JsonError::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says how far an order is.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn put_progress(store: &StoreRef, id: &str, receipt: &Receipt) -> Result<(), JsonError> {
+    let path = progress_path(id);
+    let bytes = serde_json::to_vec(receipt)
+        .map_err(|source| JsonError::Unreadable { path: path.to_string(), source })?;
+    store.put(&path, PutPayload::from(bytes)).await?;
+    Ok(())
+}
+
+/// Makes an order final. Killed anywhere and done again it ends right: the order is never absent.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn finish(store: &StoreRef, entry: &Entry, receipt: Receipt) -> Result<(), JsonError> {
+    let id = &entry.id;
+    let done = Final { order: entry.order.as_ref().clone(), receipt };
+    create(store, &final_path(id), &done).await?;
+    // The closed one last: as given alone it would be closed once more.
+    for path in [progress_path(id), open_path(id), closed_path(id)] {
+        remove(store, &path).await?;
+    }
+    Ok(())
+}
+
+async fn remove(store: &StoreRef, path: &Path) -> Result<(), JsonError> {
+    match store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Deletes a site's retention orders that a later final one says again, so that there are two of a
+/// site at most.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn delete_superseded(store: &StoreRef, site: i32, before: Date) -> Result<(), JsonError> {
+    let listed: Vec<_> = store.list(Some(&Path::from(FINAL))).try_collect().await?;
+    for object in listed {
+        let date = id_in(&object.location).and_then(|id| {
+            let (of, date) = id.split_once(RETENTION)?;
+            (of == site.to_string()).then(|| date.parse::<Date>().ok())?
+        });
+        if date.is_some_and(|date| date < before) {
+            remove(store, &object.location).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How far the order with this id is; none where there is none.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn status(store: &StoreRef, id: &str) -> Result<Option<Receipt>, JsonError> {
+    // Looked at twice: it may become final between two looks.
+    for _ in 0..2 {
+        if let Some(done) = read_json::<Final>(store.as_ref(), &final_path(id)).await? {
+            return Ok(Some(done.value.receipt));
+        }
+        if let Some(receipt) = read_json::<Receipt>(store.as_ref(), &progress_path(id)).await? {
+            return Ok(Some(receipt.value));
+        }
+        if read_json::<Order>(store.as_ref(), &open_path(id)).await?.is_some() {
+            return Ok(Some(Receipt::default()));
+        }
+    }
+    Ok(None)
+}
+
+fn id_in(path: &Path) -> Option<&str> {
+    path.filename()?.strip_suffix(".json").filter(|id| site_of(id).is_some())
+}
+
+fn is_final(path: &Path) -> bool {
+    path.as_ref().starts_with(FINAL)
+}
+
+/// The orders of a store. An object never changes, so only new ones are read.
+#[derive(Debug)]
+pub struct OrderBook {
+    store: StoreRef,
+    known: Mutex<HashMap<Path, Arc<Order>>>,
+}
+
+impl OrderBook {
+    /// None read yet.
+    #[must_use]
+    pub fn new(store: StoreRef) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// What whoever writes hits must leave out: one list, and a read for each new order.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails: without the orders nothing may be written.
+    pub async fn erasing(&self) -> Result<Erasing, JsonError> {
+        let orders = Path::from(ORDERS);
+        let listed = || async {
+            let listed: Vec<_> = self.store.list(Some(&orders)).try_collect().await?;
+            Ok(listed.into_iter().map(|object| object.location).collect())
+        };
+        let read = self.read(listed).await?;
+        let done = read.iter().filter(|(path, _)| is_final(path));
+        let done =
+            done.filter_map(|(path, order)| Some((id_in(path)?.to_owned(), Arc::clone(order))));
+        let mut open = entries(&read);
+        open.retain(|entry| entry.is_closed);
+        Ok(Erasing {
+            open: open.iter().map(|entry| entry.id.clone()).collect(),
+            orders: Orders::of(done.chain(open.into_iter().map(|entry| (entry.id, entry.order)))),
+        })
+    }
+
+    /// Those that are not done.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn open(&self) -> Result<Vec<Entry>, JsonError> {
+        self.open_of(|_| true).await
+    }
+
+    /// What reads of a site must leave out: one list, and a read for each order that is new.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails: without the orders nothing may be shown.
+    pub async fn hiding(&self, site: i32) -> Result<Orders, JsonError> {
+        let open = self.open_of(|id| site_of(id) == Some(site)).await?;
+        Ok(Orders::of(open.into_iter().map(|entry| (entry.id, entry.order))))
+    }
+
+    async fn open_of(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Entry>, JsonError> {
+        let orders = Path::from(ORDERS);
+        let wanted = &wanted;
+        let listed = || async {
+            let objects = self.store.list_with_delimiter(Some(&orders)).await?.objects;
+            let paths = objects.into_iter().map(|object| object.location);
+            Ok(paths.filter(|path| id_in(path).is_some_and(wanted)).collect())
+        };
+        Ok(entries(&self.read(listed).await?))
+    }
+
+    /// The listed orders; listed again when one of them became final since.
+    async fn read<F: Future<Output = Result<Vec<Path>, JsonError>>>(
+        &self,
+        list: impl Fn() -> F,
+    ) -> Result<BTreeMap<Path, Arc<Order>>, JsonError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let mut listed = list().await?;
+            listed.retain(|path| id_in(path).is_some() && !path.as_ref().starts_with(PROGRESS));
+            let (mut read, new) = self.known(listed);
+            let mut reads = Vec::with_capacity(new.len());
+            for path in new {
+                reads.push(self.order(path));
+            }
+            let reads = futures_util::stream::iter(reads).buffer_unordered(ORDER_READS);
+            let reads: Vec<(Path, Option<Order>)> = reads.try_collect().await?;
+            let moved = reads.iter().any(|(_, order)| order.is_none());
+            let reads =
+                reads.into_iter().filter_map(|(path, order)| Some((path, Arc::new(order?))));
+            let reads: Vec<(Path, Arc<Order>)> = reads.collect();
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(reads.iter().cloned());
+            read.extend(reads);
+            if !moved {
+                return Ok(read);
+            }
+        }
+        Err(JsonError::Conflict { path: ORDERS.to_owned() })
+    }
+
+    /// What is known of the listed, and the rest.
+    fn known(&self, listed: Vec<Path>) -> (BTreeMap<Path, Arc<Order>>, Vec<Path>) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut read, mut new) = (BTreeMap::new(), Vec::new());
+        for path in listed {
+            match known.get(&path) {
+                Some(order) => drop(read.insert(path, Arc::clone(order))),
+                None => new.push(path),
+            }
+        }
+        (read, new)
+    }
+
+    async fn order(&self, path: Path) -> Result<(Path, Option<Order>), JsonError> {
+        let order = if is_final(&path) {
+            read_json::<Final>(self.store.as_ref(), &path).await?.map(|done| done.value.order)
+        } else {
+            read_json::<Order>(self.store.as_ref(), &path).await?.map(|read| read.value)
+        };
+        Ok((path, order))
+    }
+}
+
+/// The open ones, each once.
+fn entries(read: &BTreeMap<Path, Arc<Order>>) -> Vec<Entry> {
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    for (path, order) in read.iter().filter(|(path, _)| !is_final(path)) {
+        let Some(name) = id_in(path) else { continue };
+        let id = name.strip_suffix(CLOSED).unwrap_or(name);
+        let is_closed = id != name || matches!(order.whom, Whom::Before(_));
+        let entry = Entry { id: id.to_owned(), order: Arc::clone(order), is_closed };
+        match entries.get(id) {
+            Some(known) if known.is_closed => {}
+            _ => drop(entries.insert(id.to_owned(), entry)),
+        }
+    }
+    entries.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::hit::Id64;
+    use crate::store::memory::MemoryStore;
+
+    fn person(id: u64) -> Order {
+        let whom = Whom::Person { ids: BTreeSet::from([Id64(id)]), user_ids: BTreeSet::default() };
+        Order { site: 1, whom, before_ms: 1_000, given_ms: 1_000 }
+    }
+
+    #[tokio::test]
+    async fn an_order_hides_at_once_erases_when_closed_and_stays_when_done() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let book = OrderBook::new(Arc::clone(&store));
+        assert!(book.erasing().await.unwrap().orders.is_empty());
+        let id = new_id(1, 1_000, 7 << 64);
+        assert!(give(&store, &id, &person(1)).await.unwrap());
+        assert!(!give(&store, &id, &person(2)).await.unwrap());
+        assert_eq!(book.hiding(1).await.unwrap().ids(), BTreeSet::from([id.clone()]));
+        assert!(book.hiding(2).await.unwrap().is_empty());
+        assert!(book.erasing().await.unwrap().orders.is_empty());
+        assert_eq!(status(&store, &id).await.unwrap(), Some(Receipt::default()));
+
+        close(&store, &id, &person(3)).await.unwrap();
+        let open = book.open().await.unwrap();
+        let closed = Entry { id: id.clone(), order: Arc::new(person(3)), is_closed: true };
+        assert_eq!(open, [closed.clone()]);
+        let erasing = book.erasing().await.unwrap();
+        assert_eq!(erasing.orders, book.hiding(1).await.unwrap());
+        assert_eq!(erasing.open, BTreeSet::from([id.clone()]));
+
+        let receipt = Receipt { state: State::Done, rows_before: 5, ..Receipt::default() };
+        put_progress(&store, &id, &Receipt::default()).await.unwrap();
+        for _ in 0..2 {
+            finish(&store, &closed, receipt.clone()).await.unwrap();
+            assert!(book.open().await.unwrap().is_empty());
+            let erasing = book.erasing().await.unwrap();
+            assert_eq!(erasing.orders.ids(), BTreeSet::from([id.clone()]));
+            assert!(erasing.open.is_empty());
+            assert_eq!(status(&store, &id).await.unwrap(), Some(receipt.clone()));
+        }
+        assert_eq!(status(&store, "1-none").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn of_retention_the_last_order_stays() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let book = OrderBook::new(Arc::clone(&store));
+        for (site, day) in [(1, 1), (12, 1), (1, 2)] {
+            let before = date(2026, 3, day);
+            let order = Order { site, whom: Whom::Before(before), before_ms: 0, given_ms: 0 };
+            give(&store, &retention_id(site, before), &order).await.unwrap();
+        }
+        for entry in book.open().await.unwrap() {
+            assert!(entry.is_closed);
+            finish(&store, &entry, Receipt::default()).await.unwrap();
+        }
+        assert_eq!(book.erasing().await.unwrap().orders.ids().len(), 3);
+        delete_superseded(&store, 1, date(2026, 3, 2)).await.unwrap();
+        let left = [retention_id(1, date(2026, 3, 2)), retention_id(12, date(2026, 3, 1))];
+        assert_eq!(book.erasing().await.unwrap().orders.ids(), BTreeSet::from(left));
+    }
+
+    #[test]
+    fn ids_name_their_site_and_nothing_else_is_one() {
+        assert_eq!(site_of(&new_id(i32::MAX, i64::MAX, u128::MAX)), Some(i32::MAX));
+        for wrong in ["", "1", "1-", "x-1", "1-../x", "1-a/b", &format!("1-{}", "a".repeat(63))] {
+            assert_eq!(site_of(wrong), None, "{wrong}");
+        }
+        assert_eq!(site_of(&format!("1-{}", "a".repeat(62))), Some(1));
+    }
+}
