@@ -21,6 +21,7 @@ GIVEN = {
     "IngestFunction": {"HITLAKE_STORE", "HITLAKE_STREAM", "HITLAKE_ORIGIN_SECRET"},
     "AppendFunction": {"HITLAKE_STORE"},
     "MergeFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB"},
+    "EraseFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB", "HITLAKE_PARKED"},
     "QueryFunction": {"HITLAKE_STORE"},
 }
 
@@ -38,16 +39,24 @@ RIGHTS_ON_DATA = {
         "s3:PutObject": {"salts/"},
     },
     "AppendRole": {
+        "s3:GetObject": {"orders/"},
         "s3:PutObject": {"hot/", "rejected/"},
     },
     "MergeRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/"},
+        "s3:GetObject": {"hot/", "hits/", "settings/", "orders/"},
         "s3:PutObject": {"hits/"},
         "s3:AbortMultipartUpload": {"hits/"},
         "s3:DeleteObject": {"hot/", "rejected/", "salts/"},
     },
+    "EraseRole": {
+        "s3:GetObject": {"hot/", "hits/", "rejected/", "parked/", "settings/", "orders/"},
+        "s3:PutObject": {"hits/", "orders/", "parked/"},
+        "s3:AbortMultipartUpload": {"hits/"},
+        "s3:DeleteObject": {"hot/", "rejected/", "parked/", "orders/"},
+    },
     "QueryRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/"},
+        "s3:GetObject": {"hot/", "hits/", "settings/", "orders/"},
+        "s3:PutObject": {"orders/"},
     },
 }
 
@@ -68,6 +77,7 @@ ROUTES = {
         "GET /v1/{proxy+}",
         "HEAD /v1/{proxy+}",
         "POST /v1/{proxy+}",
+        "DELETE /v1/{proxy+}",
         "OPTIONS /v1/{proxy+}",
         "GET /openapi.json",
     },
@@ -77,7 +87,7 @@ ROUTES = {
 # -------------------------------------------------------------------------------------- the functions
 
 
-def test_functions_are_the_four():
+def test_functions_are_the_five():
     assert set(check.functions(TEMPLATE)) == set(GIVEN)
 
 
