@@ -48,6 +48,7 @@ EXPECTED = {
     "append-batch-with-poison": {"batchItemFailures": []},
     "merge-schedule": {},
     "merge-dates": {},
+    "erase-schedule": {"erasures": []},
     "query-health": {"statusCode": 200, "body": '{"status":"ok"}'},
     # Its token is an example, which opens nothing.
     "query-metrics": {"statusCode": 401},
