@@ -170,3 +170,7 @@ pub const QUERY_FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const QUERY_CONCURRENT_DATES: usize = 16;
 /// How often a date is begun again because its objects were replaced meanwhile.
 pub const QUERY_DATE_ATTEMPTS: u32 = 6;
+/// Bytes of one filter.
+pub const MAX_FILTER_BYTES: usize = 8 * 1024;
+/// Conditions of one filter; each has a bit.
+pub const MAX_FILTER_TERMS: usize = 100;

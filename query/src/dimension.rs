@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn every_dimension_can_be_filtered_by() {
+        use lake::filter::{NAMES, Source};
+        let by_dimension = NAMES.iter().filter(|name| name.source == Source::Dimension);
+        let names: Vec<&str> = by_dimension.map(|name| name.name).collect();
+        let dimensions: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.name).collect();
+        assert_eq!(names, dimensions);
+        let is_number = |dimension: &&Dimension| {
+            matches!(dimension.origin, Origin::Number(_) | Origin::HourOfDay | Origin::Weekday)
+        };
+        for dimension in DIMENSIONS {
+            let name = NAMES.iter().find(|name| name.name == dimension.name).unwrap();
+            assert_eq!(name.is_number(), is_number(&dimension), "{}", dimension.name);
+        }
+    }
+
+    #[test]
     fn every_column_is_one_of_the_table() {
         let of_dimensions = DIMENSIONS.iter().flat_map(Dimension::columns);
         let of_metrics = METRICS.iter().flat_map(|metric| match metric.measure {

@@ -131,7 +131,11 @@ impl Query {
                 now.to_zoned_datetime(zone.clone()).date()
             }
         };
-        let surroundings = Surroundings { today: &today, sections: &site.settings.sections };
+        let surroundings = Surroundings {
+            today: &today,
+            sections: &site.settings.sections,
+            segments: &site.settings.segments,
+        };
         let query = event.raw_query_string.as_deref().unwrap_or_default();
         let mut parameters = Parameters::parse(query, &PARAMETERS)?;
         if !report::fill_in(name, &mut parameters) {

@@ -3,9 +3,11 @@
 //! Everything here is derived from the tables of [`crate::metric`] and [`crate::dimension`].
 
 use lake::columns::schema_for_reading;
+use lake::filter::Filter;
 use lake::site::Goal;
 
 use crate::calendar::Calendar;
+use crate::count::filter;
 use crate::dimension::{Dimension, Origin};
 use crate::metric::{Distinct, Measure, Sum};
 use crate::question::{Bots, Question};
@@ -48,8 +50,10 @@ pub struct Plan {
     pub by: Vec<&'static Dimension>,
     /// Levels of the path in the dimension `section`.
     pub section_depth: usize,
-    /// All of them must hold. The grammar of filters will add its conditions here.
+    /// All of them must hold.
     pub predicates: Vec<Predicate>,
+    /// And these.
+    pub filters: Vec<Filter>,
     /// Goals that hits meet which no merge has seen.
     pub goals: Vec<Goal>,
     /// Days and buckets.
@@ -73,6 +77,7 @@ impl Plan {
             by: question.by.clone(),
             section_depth: question.section_depth,
             predicates: predicates(question),
+            filters: question.filters.clone(),
             goals: Vec::new(),
             calendar,
             by_time: question.interval != crate::calendar::Interval::None,
@@ -95,6 +100,12 @@ impl Plan {
         plan
     }
 
+    /// Whether rows can be selected only with all rows of their visits at hand.
+    #[must_use]
+    pub fn needs_whole_visits(&self) -> bool {
+        self.filters.iter().any(filter::asks_for_visits)
+    }
+
     fn sum(&mut self, sum: Sum) -> usize {
         self.sums.iter().position(|known| *known == sum).unwrap_or_else(|| {
             self.sums.push(sum);
@@ -114,15 +125,18 @@ impl Plan {
         let distincts = self.distincts.iter().flat_map(Distinct::columns);
         let by = self.by.iter().flat_map(|dimension| dimension.columns());
         let predicates = self.predicates.iter().map(|predicate| predicate.column);
+        let filters = self.filters.iter().flat_map(Filter::conditions).flat_map(filter::columns);
         let time = self.calendar.needs_time().then_some("ts");
-        sums.chain(distincts).chain(by).chain(predicates).chain(time).collect()
+        sums.chain(distincts).chain(by).chain(predicates).chain(filters).chain(time).collect()
     }
 }
 
 /// Whether the calendar of a question must know local hours.
 #[must_use]
 pub fn needs_hours(question: &Question) -> bool {
+    let filters = question.filters.iter().flat_map(Filter::conditions);
     question.by.iter().any(|dimension| dimension.origin == Origin::HourOfDay)
+        || filters.into_iter().any(|condition| condition.name.name == "hour_of_day")
 }
 
 fn predicates(question: &Question) -> Vec<Predicate> {

@@ -7,8 +7,9 @@ mod parameters;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use lake::filter::{Filter, FilterError};
 use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
-use lake::site::Section;
+use lake::site::{Section, Segment};
 
 pub use parameters::{Parameters, Refused};
 
@@ -17,7 +18,7 @@ use crate::dimension::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 /// Every parameter.
-pub const PARAMETERS: [&str; 15] = [
+pub const PARAMETERS: [&str; 17] = [
     "metrics",
     "from",
     "to",
@@ -27,6 +28,8 @@ pub const PARAMETERS: [&str; 15] = [
     "by",
     "section",
     "section_depth",
+    "filter",
+    "segment",
     "tz",
     "bots",
     "order",
@@ -120,6 +123,8 @@ pub struct Question {
     pub section: Option<Paths>,
     /// Levels of the path in `by=section`.
     pub section_depth: usize,
+    /// Which hits count: all of these filters must hold, each by itself.
+    pub filters: Vec<Filter>,
     /// The zone, where it is not the site's.
     pub tz: Option<TimeZone>,
     /// Which hits by the mark of bots.
@@ -140,6 +145,8 @@ pub struct Surroundings<'a> {
     pub today: &'a (dyn Fn(Option<&TimeZone>) -> Date + Sync),
     /// The site's named sections.
     pub sections: &'a [Section],
+    /// Its named filters.
+    pub segments: &'a [Segment],
 }
 
 impl Question {
@@ -171,6 +178,7 @@ impl Question {
             interval,
             section: given.of("section").map(|name| section(name, of.sections)).transpose()?,
             section_depth: section_depth(given)?,
+            filters: filters(given, of.segments)?,
             tz,
             bots: given.one_of(
                 "bots",
@@ -251,6 +259,32 @@ fn section(name: &str, sections: &[Section]) -> Result<Paths, Refused> {
         "section is {name:?}; give a path that begins with / or the name of one of the site's sections"
     );
     Err(refused)
+}
+
+/// Those of `filter` and of the named `segment`.
+fn filters(given: &Parameters, segments: &[Segment]) -> Result<Vec<Filter>, Refused> {
+    let mut filters = Vec::new();
+    if let Some(text) = given.of("filter") {
+        filters.push(Filter::parse(text).map_err(|error| refused_filter("filter", text, error))?);
+    }
+    if let Some(name) = given.of("segment") {
+        let segment = segments.iter().find(|segment| segment.name == name).ok_or_else(|| {
+            let known: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+            Refused::unknown("segment", name, &known)
+        })?;
+        let filter = Filter::parse(&segment.filter);
+        filters.push(filter.map_err(|error| refused_filter("segment", name, error))?);
+    }
+    Ok(filters)
+}
+
+fn refused_filter(parameter: &str, value: &str, error: FilterError) -> Refused {
+    Refused {
+        detail: format!("{parameter} {error}"),
+        allowed: error.allowed.iter().map(|name| (*name).to_owned()).collect(),
+        suggestion: error.suggestion,
+        ..Refused::new(parameter, value, "")
+    }
 }
 
 fn section_depth(given: &Parameters) -> Result<usize, Refused> {

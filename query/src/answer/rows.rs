@@ -46,7 +46,7 @@ pub(super) fn rows<'a>(
     let labels = plan.calendar.labels();
     if plan.by.is_empty() {
         let mut shown = if plan.by_time {
-            filled(labels, &[], counted, zeros)
+            filled(labels, &[&[]], counted, zeros)
         } else {
             vec![Shown { time: "", by: &[], metrics: &counted.totals }]
         };
@@ -72,15 +72,13 @@ pub(super) fn rows<'a>(
     Rows { shown, count }
 }
 
-/// Every bucket for each combination; without combinations: every bucket.
+/// Every bucket for each combination; without dimensions there is one, of no values.
 fn filled<'a>(
     labels: &'a [String],
     combinations: &[&'a [Value]],
     counted: &'a Counted,
     zeros: &'a [Option<f64>],
 ) -> Vec<Shown<'a>> {
-    let nothing: [&[Value]; 1] = [&[]];
-    let combinations = if combinations.is_empty() { &nothing } else { combinations };
     let wanted: HashSet<&[Value]> = combinations.iter().copied().collect();
     let rows = counted.rows.iter().filter(|row| wanted.contains(row.by.as_slice()));
     let known: HashMap<(u32, &[Value]), &[Option<f64>]> =

@@ -11,7 +11,14 @@ fn parse(query: &str) -> Result<Question, Refused> {
         include: vec!["/news".into()],
         exclude: vec!["/news/old/".into()],
     }];
-    Question::parse(query, &Surroundings { today: &|_| TODAY, sections: &sections })
+    let segments = [
+        Segment { name: "uk".into(), filter: "country==GB".into() },
+        Segment { name: "old".into(), filter: "gone==GB".into() },
+    ];
+    Question::parse(
+        query,
+        &Surroundings { today: &|_| TODAY, sections: &sections, segments: &segments },
+    )
 }
 
 fn refused(query: &str) -> Refused {
@@ -30,6 +37,9 @@ fn a_typo_is_refused_with_the_nearest_right_name() {
         ("metrics=visits&order=-visit", "order", "visits"),
         ("tz=Europe/Berln", "tz", "Europe/Berlin"),
         ("section=nws", "section", "news"),
+        ("filter=contry==GB", "filter", "country"),
+        ("segment=ukk", "segment", "uk"),
+        ("segment=old", "segment", "goal"),
         ("period=mont", "period", "month"),
     ] {
         let refused = refused(query);
@@ -61,6 +71,8 @@ fn what_makes_no_sense_is_refused() {
         ("date=last0", "date"),
         ("period=range&date=2026-11-24", "date"),
         ("section=%ff", "section"),
+        ("filter=country", "filter"),
+        ("filter=country==GB;goal=@1", "filter"),
         ("=1", ""),
     ] {
         assert_eq!(refused(query).parameter, parameter, "{query}");
@@ -99,6 +111,16 @@ fn a_section_ends_at_the_borders_of_labels() {
         assert!(holds(query, "/news") && holds(query, "/news/x") && !holds(query, "/newsletter"));
     }
     assert!(holds("section=/", "/x") && !holds("section=news", "/news/old/x"));
+}
+
+#[test]
+fn a_filter_is_decoded_twice_and_a_segment_holds_besides() {
+    let question = parse("filter=title==a%252Cb&segment=uk").unwrap();
+    let values: Vec<&str> =
+        question.filters.iter().flat_map(Filter::conditions).map(|it| it.value.as_str()).collect();
+    assert_eq!((question.filters.len(), values), (2, vec!["a,b", "gb"]));
+    let refused = refused("filter=country==GB;device=mobile");
+    assert!(refused.detail.starts_with("filter at character 13: "), "{}", refused.detail);
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn try_count(
         if let Some(worked_out) = worked_out {
             counter.count(&worked_out.rows, day, None)?;
         }
-        Ok(counter.finish())
+        Ok(counter.finish()?)
     })
     .await?;
     Ok(DateCount { dt, tally, waiting })

@@ -128,7 +128,7 @@ async fn store(merged: &[u64], waiting: &[Vec<u64>]) -> StoreRef {
 }
 
 fn question(query: &str) -> Question {
-    Question::parse(query, &Surroundings { today: &|_| DAY, sections: &[] }).unwrap()
+    Question::parse(query, &Surroundings { today: &|_| DAY, sections: &[], segments: &[] }).unwrap()
 }
 
 async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
@@ -165,6 +165,10 @@ fn questions() -> Vec<String> {
         "from=2026-11-24&by=event_category&bots=only",
         "from=2026-11-24&by=duration_band,goal",
         "from=2026-11-24&tz=Asia/Kolkata&interval=day&by=hour_of_day,weekday&bots=include",
+        "from=2026-11-24&filter=country==x,device!=y;title=@x&by=page",
+        "from=2026-11-24&bots=include&filter=visited_page==/news;visited_kind==download&interval=hour",
+        "from=2026-11-24&bots=include&filter=pageUrl=@news;pageTitle==x,countryCode!=y;events<2",
+        "from=2026-11-24&bots=include&filter=entryPageTitle!=x;visited_path!=/;actions>1&by=page",
         "from=2026-11-24&tz=Pacific/Auckland&interval=hour&order=-visits&limit=3&by=entry_page",
     ]
     .iter()
