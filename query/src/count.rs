@@ -4,7 +4,7 @@
 //! Takes the rows of one site and date in the order of the table, in batches: a visit's rows stand
 //! together, its first is marked `is_entry`, and a batch may end within a visit. Knows no object.
 
-mod columns;
+pub(crate) mod columns;
 pub(crate) mod filter;
 mod keys;
 mod prepared;
@@ -130,6 +130,15 @@ impl Counter {
         let mut selected = prepared::selected(batch, &plan, skip)?;
         for filter in &plan.filters {
             filter::apply(batch, &plan, &places, filter, &mut selected)?;
+        }
+        if plan.needs_moments() {
+            let places = selected.iter_mut().zip(&places);
+            places.for_each(|(selected, place)| *selected &= place.is_some());
+        }
+        // Nothing to count; but a visit that goes on over batches must be followed.
+        let visits_are_whole = !plan.by_visit || plan.needs_whole_visits();
+        if visits_are_whole && !selected.contains(&true) {
+            return Ok(());
         }
         let combinations = keys::combinations(batch, &plan, &places, &selected, &mut self.tally)?;
         let prepared = Prepared::of(batch, &plan, &mut self.tally.users)?;
@@ -257,7 +266,7 @@ impl Counter {
         }
         for (at, distinct) in prepared.distincts.iter().enumerate() {
             let Some(id) = distinct.id(of.row) else { continue };
-            let part = if distinct.daily { place.day } else { 0 };
+            let part = self.plan.part(distinct.daily.then_some(place.day));
             cells.iter().for_each(|cell| self.tally.add_id(cell, at, part, id));
         }
     }

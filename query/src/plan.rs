@@ -2,6 +2,8 @@
 //!
 //! Everything here is derived from the tables of [`crate::metric`] and [`crate::dimension`].
 
+use std::sync::Arc;
+
 use lake::columns::schema_for_reading;
 use lake::filter::Filter;
 use lake::site::Goal;
@@ -11,6 +13,7 @@ use crate::count::filter;
 use crate::dimension::{Dimension, Origin};
 use crate::metric::{Distinct, Measure, Sum};
 use crate::question::{Bots, Question};
+use crate::work::Work;
 
 /// Which rows count, by the text of one column; asked once for each entry of a dictionary.
 pub struct Predicate {
@@ -38,6 +41,8 @@ pub enum Take {
 pub struct Plan {
     /// The site.
     pub site: i32,
+    /// Its number among the sites of the question: values are counted apart for each.
+    pub site_number: u32,
     /// The columns to read, in the order of the table.
     pub columns: Vec<&'static str>,
     /// What is added up.
@@ -62,6 +67,8 @@ pub struct Plan {
     pub by_time: bool,
     /// Whether the borders of visits matter.
     pub by_visit: bool,
+    /// What the scan took; of all sites and dates of the question together.
+    pub work: Arc<Work>,
 }
 
 impl Plan {
@@ -70,6 +77,7 @@ impl Plan {
     pub fn new(site: i32, question: &Question, calendar: Calendar) -> Self {
         let mut plan = Self {
             site,
+            site_number: 0,
             columns: Vec::new(),
             sums: Vec::new(),
             distincts: Vec::new(),
@@ -82,6 +90,7 @@ impl Plan {
             calendar,
             by_time: question.interval != crate::calendar::Interval::None,
             by_visit: false,
+            work: Arc::default(),
         };
         for metric in &question.metrics {
             let take = match metric.measure {
@@ -100,10 +109,29 @@ impl Plan {
         plan
     }
 
+    /// Whether hours or weekdays are asked about: hits outside of the question have none.
+    #[must_use]
+    pub fn needs_moments(&self) -> bool {
+        let is_moment = |origin| matches!(origin, Origin::HourOfDay | Origin::Weekday);
+        let conditions = self.filters.iter().flat_map(Filter::conditions);
+        let filtered = conditions.filter_map(|condition| Dimension::find(condition.name.name));
+        let by = self.by.iter().copied().chain(filtered);
+        by.into_iter().any(|dimension| is_moment(dimension.origin))
+    }
+
     /// Whether rows can be selected only with all rows of their visits at hand.
     #[must_use]
     pub fn needs_whole_visits(&self) -> bool {
         self.filters.iter().any(filter::asks_for_visits)
+    }
+
+    /// The part of the different values that those of a day (of all days) are counted in.
+    #[must_use]
+    pub fn part(&self, day: Option<u32>) -> u32 {
+        let days = u32::try_from(self.calendar.days().len()).unwrap_or(u32::MAX);
+        day.map_or(self.site_number, |day| {
+            self.site_number.saturating_mul(days).saturating_add(day)
+        })
     }
 
     fn sum(&mut self, sum: Sum) -> usize {

@@ -2,6 +2,8 @@
 //!
 //! Texts become names of the tables of metrics and dimensions here, once; knows no row.
 
+mod compare;
+mod cursor;
 mod dates;
 mod parameters;
 
@@ -11,6 +13,7 @@ use lake::filter::{Filter, FilterError};
 use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
 use lake::site::{Section, Segment};
 
+pub use cursor::Cursor;
 pub use parameters::{Parameters, Refused};
 
 use crate::calendar::Interval;
@@ -18,7 +21,8 @@ use crate::dimension::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 /// Every parameter.
-pub const PARAMETERS: [&str; 17] = [
+pub const PARAMETERS: [&str; 21] = [
+    "sites",
     "metrics",
     "from",
     "to",
@@ -32,10 +36,13 @@ pub const PARAMETERS: [&str; 17] = [
     "segment",
     "tz",
     "bots",
+    "compare",
     "order",
     "limit",
     "offset",
+    "cursor",
     "format",
+    "explain",
 ];
 const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
 
@@ -48,6 +55,28 @@ pub enum Bots {
     Include,
     /// Bots alone.
     Only,
+}
+
+/// What the numbers are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// The dates directly before.
+    Previous,
+    /// The same dates a year earlier.
+    Year,
+}
+
+impl Compare {
+    const NAMES: [(&'static str, Self); 2] = [("previous", Self::Previous), ("year", Self::Year)];
+
+    /// The name in questions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Previous => "previous",
+            Self::Year => "year",
+        }
+    }
 }
 
 /// The form of the answer.
@@ -109,6 +138,8 @@ impl Paths {
 /// A question that can be answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
+    /// The sites.
+    pub sites: Vec<i32>,
     /// The metrics, in the order asked.
     pub metrics: Vec<&'static Metric>,
     /// First date.
@@ -129,18 +160,26 @@ pub struct Question {
     pub tz: Option<TimeZone>,
     /// Which hits by the mark of bots.
     pub bots: Bots,
+    /// What the numbers are compared with.
+    pub compare: Option<Compare>,
     /// The order of the rows, where it is asked for.
     pub order: Option<Order>,
     /// Combinations of values at most; without dimensions: rows.
     pub limit: usize,
     /// Combinations (rows) left out at the beginning.
     pub offset: usize,
+    /// The row after which the answer begins.
+    pub cursor: Option<Cursor>,
     /// The form of the answer.
     pub format: Format,
+    /// The answer says what it took.
+    pub explain: bool,
 }
 
 /// What of the site a question must know.
 pub struct Surroundings<'a> {
+    /// The sites that are asked about.
+    pub sites: &'a [i32],
     /// Today in a zone; in the site's without one.
     pub today: &'a (dyn Fn(Option<&TimeZone>) -> Date + Sync),
     /// The site's named sections.
@@ -172,7 +211,8 @@ impl Question {
         let interval = given.one_of("interval", &Interval::NAMES)?;
         // A series of time has no holes, so that only an explicit limit cuts it.
         let default_limit = if by.is_empty() { usize::MAX } else { DEFAULT_ROW_LIMIT };
-        Ok(Self {
+        let question = Self {
+            sites: of.sites.to_vec(),
             from,
             to,
             interval,
@@ -184,13 +224,25 @@ impl Question {
                 "bots",
                 &[("exclude", Bots::Exclude), ("include", Bots::Include), ("only", Bots::Only)],
             )?,
+            compare: given
+                .of("compare")
+                .map(|_| given.one_of("compare", &Compare::NAMES))
+                .transpose()?,
             order: given.of("order").map(|text| order(text, &metrics, &by)).transpose()?,
             limit: given.number("limit", 1)?.unwrap_or(default_limit),
             offset: given.number("offset", 0)?.unwrap_or(0),
+            cursor: None,
+            explain: given.one_of("explain", &[("false", false), ("true", true)])?,
             format: given.one_of("format", &[("json", Format::Json), ("csv", Format::Csv)])?,
             metrics,
             by,
-        })
+        };
+        let Some(text) = given.of("cursor") else { return Ok(question) };
+        if question.offset > 0 {
+            return Err(Refused::new("cursor", text, "give cursor or offset, not both"));
+        }
+        let cursor = Some(Cursor::read(text, &question)?);
+        Ok(Self { cursor, ..question })
     }
 }
 

@@ -18,6 +18,7 @@ mod waiting;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
@@ -38,7 +39,7 @@ pub struct Scanner {
 }
 
 /// What was counted, and how complete it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scanned {
     /// The rows.
     pub counted: Counted,
@@ -58,16 +59,24 @@ impl Scanner {
         }
     }
 
-    /// Counts a question over these partitions, which are in the order of time.
+    /// Counts a question: for each of its sites a plan and the partitions, in the order of time.
+    /// The plans differ in their sites alone.
     ///
     /// # Errors
     ///
     /// When an object cannot be read, or the answer needs too much memory.
-    pub async fn scan(&self, plan: &Arc<Plan>, partitions: &[Date]) -> Result<Scanned, ScanError> {
-        let objects = list::dates(&self.store, partitions).await?;
+    pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
+        let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
+        let partitions: BTreeSet<Date> =
+            sites.iter().flat_map(|(_, dates)| dates).copied().collect();
+        let partitions: Vec<Date> = partitions.into_iter().collect();
+        let objects = list::dates(&self.store, &partitions).await?;
+        plan.work.listed();
         let mut counts = Vec::new();
-        for (dt, objects) in objects {
-            counts.push(date::count(self, plan, dt, objects));
+        for (plan, partitions) in sites {
+            for (dt, objects) in objects.iter().filter(|(dt, _)| partitions.contains(dt)) {
+                counts.push(date::count(self, plan, *dt, objects.clone()));
+            }
         }
         let mut counts = futures_util::stream::iter(counts).buffered(QUERY_CONCURRENT_DATES);
         let mut tally = Tally::new(plan);
@@ -85,9 +94,28 @@ impl Scanner {
                 return Err(ScanError::TooLarge { limit: MAX_COUNTED });
             }
         }
-        let plan = Arc::clone(plan);
-        let counted = decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&plan))).await?;
+        let of_plan = Arc::clone(plan);
+        let counted =
+            decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&of_plan))).await?;
+        plan.work.scanned();
         Ok(Scanned { counted, waiting })
+    }
+
+    /// The rows of a plan's site in these partitions, as its columns say, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When an object cannot be read.
+    pub async fn rows(
+        &self,
+        plan: &Arc<Plan>,
+        partitions: &[Date],
+    ) -> Result<Vec<RecordBatch>, ScanError> {
+        let mut rows = Vec::new();
+        for (dt, objects) in list::dates(&self.store, partitions).await? {
+            rows.extend(date::rows(self, plan, dt, objects).await?);
+        }
+        Ok(rows)
     }
 }
 

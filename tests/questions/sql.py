@@ -48,6 +48,7 @@ DIMENSIONS = {name: (name, None) for name in SAME} | {
     "content": (of_kind("content_name", "content"), "content"), "goal": (of_kind("goal_id", "goal"), "goal"),
     "duration_band": (band("duration_band"), None), "actions_band": (band("actions_band"), None),
     "section": ("SECTION", None), "hour_of_day": ("HOUR", None), "weekday": ("isodow(DAY)", None),
+    "site": ("site", None),
 }
 
 
@@ -61,7 +62,7 @@ ACTION_URL = f"case when kind in ('download', 'outlink') then {bare('target')} w
 REFERRER_URL = f"case when referrer_host is null and referrer_path is null then null else {REFERRER_HOST} || coalesce(referrer_path, '') end"
 # Which rows: of the hit itself; of the visit's first hit, first page, last page; any of its hits, the same of its hits.
 # Name -> (which rows, SQL, is a number, is a URL).
-NAMES = {name: ("hit", sql, name in ("goal", "hour_of_day", "weekday"), False) for name, (sql, _) in DIMENSIONS.items()}
+NAMES = {name: ("hit", sql, name in ("goal", "hour_of_day", "weekday", "site"), False) for name, (sql, _) in DIMENSIONS.items()}
 NAMES |= {name: ("hit", name, False, False) for name in
           "kind path query target search_category content_piece order_id user_id referrer_path".split()}
 NAMES |= {name: ("hit", column, True, False) for name, column in {
@@ -153,9 +154,9 @@ class Filter:
             value = re.sub("^(https://)?(http://)?(www\\.)?", "", value, flags=re.IGNORECASE)
         test = compare(sql, number, operator, value)
         if rows == "hit":
-            return test
+            # Beside the one hit of the visit, the columns are that hit's.
+            return f"x.row in (select x.row from h x where {test})" if hit == "s" else test
         if self.same_hit(name, operator, value):
-            # Another alias: the columns of the one hit of the visit.
             return "false" if hit == "false" else f"{hit}.row in (select x.row from h x where {test})"
         if rows in ("any", "same"):
             if self.positive(operator, value):
@@ -197,6 +198,9 @@ class Table:
             self.connection.execute(f"""create table {name} as select everything.*, hour, label, vid is not null and is_page and page = 1 as first_page,
                 vid is not null and is_page and page = pages as last_page, vid is not null and bool_or(is_page) over (partition by vid) as has_page,
                 {"clock.day" if by_time else "date"} as day from everything join clock on clock.quarter = epoch_us(ts) // 900000000 where site = {site}""")
+            self.connection.execute(f"""create table visits_of_{name} as select vid, any_value(day) filter (is_entry) as day, any_value(label) filter (is_entry) as label,
+                any_value(visit_actions) as visit_actions, any_value(is_bounce) as is_bounce, any_value(visit_duration_s) as visit_duration_s,
+                coalesce(bool_or(is_conversion), false) as converted from {name} where vid is not null group by vid""")
         return self.known[key]
 
 
@@ -259,33 +263,44 @@ class Question:
 
     def matching(self):
         kinds = {DIMENSIONS[name][1] for name in self.by} - {None}
+        named = {*self.by, *(name for it in self.filters for group in it.groups for name, _, _ in group)}
         return " and ".join([
+            # Hits outside of the question's dates have no hour in it.
+            *([self.inside()] if named & {"hour_of_day", "weekday"} else []),
             BOTS[self.bots], *(f"kind = '{kind}'" for kind in kinds), *(f"({it.where()})" for it in self.filters), *(paths(*self.paths) if self.paths else [])])
+
+    def inside(self):
+        return f"day between '{self.first}' and '{self.last}'"
 
     def expanded(self, sql):
         section = f"regexp_extract(path, '^/?[^/]*(/[^/]*){{0,{self.depth - 1}}}')"
         return re.sub(r"\bDAY\b", "day", re.sub(r"\bHOUR\b", "hour", re.sub(r"\bSECTION\b", section, sql)))
 
-    def answer(self, table):
-        """Rows by (time, *dimensions), the same over all time by dimensions, and the totals: each sums by name."""
+    def answer(self, table, metrics):
+        """Sums by name: of each (time, *dimensions), and of all; and the combinations of dimensions that there are."""
         of = table.of(self.site, self.tz or self.zone, self.tz is not None)
         dimensions = "".join(f", {DIMENSIONS[name][0]} as d{at}" for at, name in enumerate(self.by))
-        inside = f"day between '{self.first}' and '{self.last}'"
+        inside = self.inside()
         table.connection.execute(self.expanded(f"""create or replace temp table matched as
             select {MATCHED}, {BUCKETS[self.interval]} as bucket, {inside} as inside{dimensions} from h x where {self.matching()}""").replace("from h ", f"from {of} "))
-        table.connection.execute(f"""create or replace temp table visits as select vid, any_value({BUCKETS[self.interval]}) filter (is_entry) as bucket,
-            bool_or({inside}) filter (is_entry) as inside, any_value(visit_actions) as visit_actions, any_value(is_bounce) as is_bounce,
-            any_value(visit_duration_s) as visit_duration_s, coalesce(bool_or(is_conversion), false) as converted from {of} where vid is not null group by vid""")
+        table.connection.execute(f"create or replace temp view visits as select *, {BUCKETS[self.interval]} as bucket, {inside} as inside from visits_of_{of}")
         keys = [f"d{at}" for at in range(len(self.by))]
         timed = ["bucket"] if self.interval != "none" else []
-        return self.sums(table, [*timed, *keys]), self.sums(table, keys), self.sums(table, [])[()]
+        totals = self.sums(table, [], metrics).get((), {})
+        combinations = {*table.ask(f"select distinct {', '.join(keys)} from matched where inside")} if keys else set()
+        return self.sums(table, [*timed, *keys], metrics) if timed or keys else {(): totals}, totals, combinations
 
-    def sums(self, table, keys):
+    def sums(self, table, keys, metrics):
         group = f"group by {', '.join(keys)}" if keys else ""
         named = "".join(f"{key}, " for key in keys)
         by_key = {}
 
-        def add(sums, sql):
+        needed = {name for metric in metrics for name in {"engaged_time": ["engaged_ms"]}.get(metric, RATIOS.get(metric, [metric]))}
+
+        def add(known, sql):
+            sums = {name: known[name] for name in known if name in needed}
+            if not sums:
+                return
             for row in table.ask(f"select {named}{', '.join(sums.values())} from {sql} {group}"):
                 by_key.setdefault(row[:len(keys)], {}).update(zip(sums, row[len(keys):]))
 
@@ -298,6 +313,39 @@ class Question:
         views = ", ".join(["vid", "coalesce(page_view, '')", *keys])
         add(OF_VIEWS, f"(select {named}max(scroll_percent) as depth from matched where inside and vid is not null and scroll_percent is not null group by {views})")
         return by_key
+
+
+def added(answers):
+    """Sums of several sites as one; values are different ones in each."""
+    total = {}
+    for answer in answers:
+        for key, sums in answer.items():
+            of = total.setdefault(key, {})
+            for name, value in sums.items():
+                of[name] = (of.get(name) or 0) + (value or 0)
+    return total
+
+
+def earlier(compare, first, last):
+    """The dates that these are compared with: as many before, or a year earlier; whole months are whole months."""
+    first, last = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
+    day = datetime.timedelta(days=1)
+    whole = first.day == 1 and (last + day).day == 1
+    month = lambda date, back: datetime.date((number := date.year * 12 + date.month - 1 - back) // 12, number % 12 + 1, 1)
+    if compare == "previous":
+        months = (last.year - first.year) * 12 + last.month - first.month + 1
+        return str(month(first, months) if whole else first - (last - first) - day), str(first - day)
+    back = lambda date: date.replace(year=date.year - 1, day=28 if (date.month, date.day) == (2, 29) else date.day)
+    return str(back(first)), str(month(last + day, 12) - day if whole else back(last))
+
+
+def buckets(interval, first, last):
+    """Names of the buckets, in order."""
+    first, last = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
+    days = [first + datetime.timedelta(days=number) for number in range((last - first).days + 1)]
+    of = {"none": lambda day: "", "day": str, "week": lambda day: str(day - datetime.timedelta(days=day.weekday())),
+          "month": lambda day: f"{day:%Y-%m-01}", "year": lambda day: f"{day:%Y-01-01}"}[interval]
+    return list(dict.fromkeys(map(of, days)))
 
 
 def paths(include, exclude):

@@ -3,6 +3,7 @@
 HITLAKE_QUESTIONS=SEED asks the same questions again; HITLAKE_SOAK asks so many times as many.
 """
 
+import itertools
 import json
 import math
 import os
@@ -17,11 +18,11 @@ import sql
 import traffic
 from harness import SOAK, Serve
 
-QUESTIONS = int(os.environ.get("QUESTIONS", 300))
+QUESTIONS = 300
 BODY = 500
 SEED = int(os.environ.get("HITLAKE_QUESTIONS", random.SystemRandom().randrange(10**9)))
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
-DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
+DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
 ASKED_ZONES = ["Asia/Kolkata", "America/New_York", "Pacific/Auckland", "UTC"]
 SECTIONS = {"news": (["/news"], ["/news/x/"]), "shop": (["/shop/", "/blog"], [])}
 SEGMENTS = {"uk": [[("country", "==", "GB")]], "readers": [[("visited_section", "==", "/news")], [("actions", ">", "1")]]}
@@ -36,6 +37,7 @@ def asked(tmp_path_factory, shared):
     try:
         put_sites(serve)
         hits = traffic.make(1500, SEED)
+        send(serve, [hit | {"site": 2} for hit in traffic.make(300, SEED + 1)])
         send(serve, hits[:len(hits) // 2])
         done = serve.command("import", shared / "access-logs" / "apache_logs", "--site", 2)
         assert done.returncode == 0, done.stderr
@@ -127,12 +129,15 @@ class Asked:
     """One random question, the program's answer, and the oracle's."""
 
     def __init__(self, chance, values):
-        site = chance.choice([1, 1, 2])
-        first, last = sorted(chance.choices(DATES[site], k=2))
+        self.sites = chance.choice([[1], [1], [1], [2], [2], [1, 2]])
+        first, last = sorted(chance.choices(DATES[self.sites[0]], k=2))
         tz = chance.choice([None, None, chance.choice(ASKED_ZONES)])
         self.metrics = chance.sample(sql.METRICS, chance.randint(1, 6))
-        interval = chance.choice([*["none"] * 4, "hour", "day", "week", "month", "year"])
-        by = self.dimensions(chance, tz)
+        self.interval = chance.choice([*["none"] * 4, "hour", "day", "week", "month", "year"])
+        if self.interval == "hour" and len(self.sites) > 1:
+            tz = tz or "UTC"
+        self.by = self.dimensions(chance)
+        self.compare = chance.choice(["previous", "year"]) if self.interval != "hour" and chance.random() < 0.25 else None
         bots = chance.choice(["exclude", "exclude", "include", "only"])
         depth = chance.choice([1, 1, 2, 3])
         filters, segment, section = [], None, None
@@ -142,46 +147,134 @@ class Asked:
             segment = chance.choice(list(SEGMENTS))
         if chance.random() < 0.15:
             section = chance.choice([*SECTIONS, "/news/", "/"])
-        self.parameters = {"metrics": ",".join(self.metrics), "from": first, "to": last, "interval": interval, "by": ",".join(by), "bots": bots, "tz": tz,
-                           "section_depth": depth, "filter": written(filters, chance), "segment": segment, "section": section, "limit": 100_000}
+        self.order = chance.choice([None, *self.metrics[:2], "-" + self.metrics[-1], *(f"-{name}" for name in self.by)])
+        self.parameters = {"metrics": ",".join(self.metrics), "from": first, "to": last, "interval": self.interval, "by": ",".join(self.by), "bots": bots, "tz": tz,
+                           "section_depth": depth, "filter": written(filters, chance), "segment": segment, "section": section, "compare": self.compare,
+                           "order": self.order, "limit": 100_000}
         self.parameters = {name: value for name, value in self.parameters.items() if value}
-        self.site, self.by, self.interval = site, by, interval
+        self.page = chance.choice([None, None, None, 1, 3, 10])
+        self.posted = chance.random() < 0.3
         parts = [sql.Filter(groups) for groups in (filters, SEGMENTS.get(segment)) if groups]
         paths = SECTIONS.get(section, ([section], [])) if section else None
-        self.oracle = sql.Question(site, ZONES[site], tz, first, last, interval, by, bots, paths, depth, parts)
+        of = lambda site, dates: sql.Question(site, ZONES[site], tz, *dates, self.interval, self.by, bots, paths, depth, parts)
+        self.dates = [(first, last), *([sql.earlier(self.compare, first, last)] if self.compare else [])]
+        self.oracles = [[of(site, dates) for site in self.sites] for dates in self.dates]
 
     @staticmethod
-    def dimensions(chance, tz):
+    def dimensions(chance):
         kinds = {None}
         by = []
         for name in chance.sample(list(sql.DIMENSIONS), chance.choice([0, 0, 1, 1, 2, 3])):
             kind = sql.DIMENSIONS[name][1]
-            if len(kinds | {kind}) <= 2 and not (tz and name in ("hour_of_day", "weekday")):
+            if len(kinds | {kind}) <= 2:
                 kinds.add(kind)
                 by.append(name)
         return by
 
     def ask(self, serve):
-        self.answer = serve.metrics(urllib.parse.urlencode(self.parameters), self.site)
+        self.answer = self.once(serve, self.parameters)
+        self.pages = []
+        if self.page and self.interval == "none":
+            cursor = {}
+            while len(self.pages) < 5 and cursor is not None:
+                page = self.once(serve, self.parameters | cursor | {"limit": self.page})
+                self.pages.append(page["rows"])
+                cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
 
-    def rows(self, sums):
-        """The metrics by key, as the program shows them."""
-        return {key: [sql.metric(name, of) for name in self.metrics] for key, of in sums.items()}
+    def once(self, serve, parameters):
+        headers = {"Authorization": f"Bearer {serve.token}"}
+        if self.posted:
+            body = parameters | {"sites": self.sites, "metrics": self.metrics}
+            status, _, answer = serve.request("/v1/metrics", json.dumps(body).encode(), headers)
+        elif len(self.sites) > 1:
+            status, _, answer = serve.request("/v1/metrics?sites=all&" + urllib.parse.urlencode(parameters), headers=headers)
+        else:
+            status, _, answer = serve.request(f"/v1/sites/{self.sites[0]}/metrics?" + urllib.parse.urlencode(parameters), headers=headers)
+        assert status == 200, (parameters, answer)
+        return json.loads(answer)
+
+    def of(self, sums):
+        return [sql.metric(name, sums) for name in self.metrics]
 
     def wrong(self, table):
         """What differs."""
-        by_row, by_combination, totals = self.oracle.answer(table)
+        answers = []
+        for oracles in self.oracles:
+            by_row, totals, combinations = zip(*(oracle.answer(table, self.metrics) for oracle in oracles))
+            answers.append([sql.added(by_row), sql.added([{(): of} for of in totals]).get((), {}), set().union(*combinations)])
         timed = ["time"] if self.interval != "none" else []
-        found = {tuple(row[name] for name in [*timed, *self.by]): [row[name] for name in self.metrics] for row in self.answer["rows"]}
-        expected = self.rows(by_row)
-        nothing = self.rows({(): {}})[()]
-        differences = {key: (found.get(key), expected.get(key)) for key in found.keys() | expected.keys()
-                       if not same(found.get(key, nothing), expected.get(key, nothing))}
-        missing = [key for key, values in expected.items() if key not in found and not same(values, nothing)]
-        totals_found = [self.answer["totals"][name] for name in self.metrics]
-        if not same(totals_found, self.rows({(): totals})[()]):
-            differences["totals"] = (totals_found, self.rows({(): totals})[()])
-        return {**differences, **{key: "not answered" for key in missing}}
+        key_of = lambda row: tuple(row[name] for name in [*timed, *self.by])
+        rows = {key_of(row): row for row in self.answer["rows"]}
+        by_row, totals, combinations = answers[0]
+        different = {}
+
+        def check(what, found, sums):
+            if not same(found := [found[name] for name in self.metrics], expected := self.of(sums)):
+                different[what] = found, expected
+
+        for key in rows.keys() | by_row.keys():
+            if key in rows:
+                check(key, rows[key], by_row.get(key, {}))
+            elif not same(self.of(by_row[key]), self.of({})):
+                different[key] = "not answered"
+        check("totals", self.answer["totals"], totals)
+        if self.by and not self.parameters.get("tz") and self.answer["row_count"] != len(combinations):
+            different["row_count"] = self.answer["row_count"], len(combinations)
+        if self.interval == "none" and [key_of(row) for row in sorted(self.answer["rows"], key=self.place)] != list(rows):
+            different["order"] = list(rows)[:5]
+        if self.pages and [*itertools.chain(*self.pages)] != self.answer["rows"][:len(self.pages) * self.page]:
+            different["pages"] = self.pages
+        if self.compare:
+            self.check_earlier(answers[1], rows, check)
+        return different
+
+    def check_earlier(self, earlier, rows, check):
+        labels, before = (sql.buckets(self.interval, *dates) for dates in self.dates)
+        check("earlier totals", self.answer["totals"]["previous"], earlier[1])
+        for key, row in rows.items():
+            if self.interval == "none":
+                check(("earlier", *key), row["previous"], earlier[0].get(key, {}))
+            elif (at := labels.index(key[0])) < len(before):
+                check(("earlier", *key), row["previous"], earlier[0].get((before[at], *key[1:]), {}))
+            else:
+                assert set(row["previous"].values()) == {None}
+        for row in [*rows.values(), self.answer["totals"]]:
+            for name in self.metrics:
+                now, then = row[name], row["previous"][name]
+                change = None if now is None or then is None else now - then
+                rate = change / then if change is not None and then else None
+                assert same([row["change"][name], row["change_rate"][name]], [change, rate]), (name, row)
+
+    def place(self, row):
+        """In the documented order: what was asked, the first metric from the largest, dimensions; null last."""
+        def dimension(value):
+            return (value is None, 0, b"") if value is None else (False, value, b"") if isinstance(value, int) else (False, 0, value.encode())
+
+        def by_metric(name, descending):
+            value = row[name]
+            return (value is None, 0) if value is None else (False, -value if descending else value)
+
+        first = by_metric(self.metrics[0], True), [dimension(row[name]) for name in self.by]
+        if not self.order:
+            return first
+        name, descending = self.order.removeprefix("-"), self.order.startswith("-")
+        if name in self.metrics:
+            return by_metric(name, descending), *first
+        value = dimension(row[name])
+        return (value[0], Descending(value)) if descending else value, *first
+
+
+class Descending:
+    """Turns an order."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __lt__(self, other):
+        return other.value < self.value
+
+    def __eq__(self, other):
+        return other.value == self.value
 
 
 def same(left, right):
@@ -193,7 +286,7 @@ def test_answers_are_those_of_sql(asked):
     failed = []
     for question in questions:
         if wrong := question.wrong(table):
-            failed.append(f"{question.parameters} of site {question.site}: {dict(list(wrong.items())[:3])}")
+            failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}")
     shown = "\n".join(failed[:5])
     assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
 

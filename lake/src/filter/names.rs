@@ -176,6 +176,7 @@ pub static NAMES: &[Name] = &[
     dimension("goal", true),
     dimension("hour_of_day", true),
     dimension("weekday", true),
+    dimension("site", true),
     dimension("visitor_type", false),
     dimension("duration_band", false),
     dimension("actions_band", false),
@@ -334,9 +335,10 @@ pub(super) fn unknown(written: &str, at: usize) -> FilterError {
     let allowed: Vec<&'static str> = NAMES.iter().map(|name| name.name).collect();
     let near = NOT_KEPT.iter().find(|(name, _)| *name == written).map(|(_, near)| *near);
     let (why, near) = match near {
-        Some(near) => {
-            (format!("{written} is a name of Matomo that is not answered here; {near} comes near"), near)
-        }
+        Some(near) => (
+            format!("{written} is a name of Matomo that is not answered here; {near} comes near"),
+            near,
+        ),
         None => {
             let (prefix, bare) = match written.strip_prefix(VISITED) {
                 Some(bare) => (VISITED, bare),

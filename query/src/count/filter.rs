@@ -261,9 +261,9 @@ impl Rows<'_> {
                 by_texts(self.batch, [left, right], |[left, right]| of(left.or(right)))
             }
             Source::Url(column) => self.text(column, |text| of(text.map(without_scheme))),
-            Source::UrlOf(host, path) => by_texts(self.batch, [host, path], |[host, path]| {
-                joined([host, path, None])
-            }),
+            Source::UrlOf(host, path) => {
+                by_texts(self.batch, [host, path], |[host, path]| joined([host, path, None]))
+            }
             Source::PageUrl => by_texts(self.batch, ["host", "path", "query"], joined),
             Source::ActionUrl => {
                 let columns = ["kind", "target", "host", "path", "query"];
@@ -308,6 +308,10 @@ impl Rows<'_> {
             }
             Origin::HourOfDay => Ok(at(&|place| place.hour)),
             Origin::Weekday => Ok(at(&|place| self.plan.calendar.weekday(place.day))),
+            Origin::Site => {
+                let holds = condition.holds_of_number(Some(f64::from(self.plan.site)));
+                Ok(vec![holds; self.batch.num_rows()])
+            }
         }
     }
 
