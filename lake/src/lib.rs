@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod clock;
 pub mod columns;
 pub mod environment;
+pub mod filter;
 pub mod goals;
 pub mod hit;
 pub mod layout;

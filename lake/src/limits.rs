@@ -177,3 +177,15 @@ pub const QUERY_FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const QUERY_CONCURRENT_DATES: usize = 16;
 /// How often a date is begun again because its objects were replaced meanwhile.
 pub const QUERY_DATE_ATTEMPTS: u32 = 6;
+/// Sites in one question.
+pub const MAX_QUESTION_SITES: usize = 500;
+/// Bytes of a question as JSON.
+pub const MAX_QUESTION_BYTES: usize = 64 * 1024;
+/// Minutes that `/live` shows.
+pub const LIVE_MINUTES: i64 = 30;
+/// Hits that `/live` shows at most.
+pub const LIVE_HITS: usize = 20;
+/// Bytes of one filter.
+pub const MAX_FILTER_BYTES: usize = 8 * 1024;
+/// Conditions of one filter; each has a bit.
+pub const MAX_FILTER_TERMS: usize = 100;

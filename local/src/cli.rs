@@ -196,6 +196,21 @@ pub struct QueryArgs {
     /// Path prefix such as /news, or the name of a section
     #[arg(long)]
     pub section: Option<String>,
+    /// Levels of the path in --by section
+    #[arg(long)]
+    pub section_depth: Option<String>,
+    /// Which hits or visits, such as country==GB;device!=mobile
+    #[arg(long)]
+    pub filter: Option<String>,
+    /// Name of one of the site's segments
+    #[arg(long)]
+    pub segment: Option<String>,
+    /// Time zone such as Europe/Berlin; without it the site's
+    #[arg(long)]
+    pub tz: Option<String>,
+    /// previous or year
+    #[arg(long)]
+    pub compare: Option<String>,
     /// exclude, include or only
     #[arg(long)]
     pub bots: Option<String>,
@@ -205,6 +220,15 @@ pub struct QueryArgs {
     /// Rows at most
     #[arg(long)]
     pub limit: Option<String>,
+    /// Rows left out at the beginning
+    #[arg(long)]
+    pub offset: Option<String>,
+    /// Where the next page begins, as the last answer says
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// Say what the answer took: objects, bytes, time
+    #[arg(long)]
+    pub explain: bool,
     /// Any other parameter of the API, as NAME=VALUE; may be given more than once
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,

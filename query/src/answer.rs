@@ -1,8 +1,10 @@
 //! What was counted as JSON or CSV; refusals as problem documents (RFC 9457).
 
+mod change;
 mod rows;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use lake::site::Identity;
@@ -13,6 +15,7 @@ use crate::count::{Counted, Value};
 use crate::metric::Metric;
 use crate::plan::Plan;
 use crate::question::{Question, Refused};
+use change::Earlier;
 use rows::Shown;
 
 /// Version of docs/DEFINITIONS.md.
@@ -21,12 +24,12 @@ const DEFINITIONS: &str = "1";
 /// What an answer says besides its rows.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    /// The site.
-    pub site: i32,
-    /// Name of the zone of dates and hours.
-    pub timezone: &'a str,
-    /// How long the site recognises a visitor.
-    pub identity: Identity,
+    /// The question named its sites: the answer does, too.
+    pub by_sites: bool,
+    /// Name of the zone of dates and hours; none where sites have different ones.
+    pub timezone: Option<&'a str>,
+    /// How long the sites recognise a visitor.
+    pub identities: &'a [Identity],
     /// Partitions whose hits are not all merged.
     pub waiting: &'a BTreeSet<Date>,
     /// Today in that zone.
@@ -35,46 +38,99 @@ pub struct Facts<'a> {
     pub now_ms: i64,
 }
 
+/// What was counted of the dates that a question is compared with.
+pub struct Compared {
+    /// The question of these dates.
+    pub question: Question,
+    /// Its plan, of the first site.
+    pub plan: Arc<Plan>,
+    /// Its numbers.
+    pub counted: Counted,
+}
+
 /// The answer's body as JSON.
 #[must_use]
-pub fn json_body(question: &Question, plan: &Plan, counted: &Counted, facts: &Facts<'_>) -> String {
+pub fn json_body(
+    question: &Question,
+    plan: &Plan,
+    counted: &Counted,
+    compared: Option<&Compared>,
+    facts: &Facts<'_>,
+) -> String {
     let zeros = rows::zeros(plan);
     let rows = rows::rows(question, plan, counted, &zeros);
-    let shown: Vec<Json> =
-        rows.shown.iter().map(|shown| Json::Object(row(question, shown))).collect();
+    let earlier = compared.map(Earlier::of);
+    let shown = rows.shown.iter().map(|shown| {
+        let mut row = row(question, shown);
+        if let Some(earlier) = &earlier {
+            change::add(&mut row, question, shown.metrics, earlier.of_row(shown));
+        }
+        Json::Object(row)
+    });
+    let shown: Vec<Json> = shown.collect();
+    let mut totals: Map<_, _> = metrics(question, &counted.totals).collect();
+    if let Some(compared) = compared {
+        let before = Some(compared.counted.totals.as_slice());
+        change::add(&mut totals, question, &counted.totals, before);
+    }
     let as_of = jiff::Timestamp::from_millisecond(facts.now_ms).unwrap_or_default();
     let by: Vec<&str> = question.by.iter().map(|dimension| dimension.name).collect();
-    json!({
-        "site": facts.site,
+    let mut body = json!({
+        "site": question.sites.first(),
         "from": question.from.to_string(),
         "to": question.to.to_string(),
         "timezone": facts.timezone,
         "interval": question.interval.name(),
         "by": by,
         "rows": shown,
-        "totals": metrics(question, &counted.totals).collect::<Map<_, _>>(),
+        "totals": totals,
         "row_count": rows.count,
-        "next_cursor": null,
-        "accuracy": accuracy(question, facts.identity),
+        "next_cursor": rows.next.map(|next| next.write(question)),
+        "accuracy": accuracy(question, facts.identities),
         "as_of": as_of.to_string(),
         "complete": complete(plan, question.tz.is_some(), facts),
         "definitions": DEFINITIONS,
-    })
-    .to_string()
+    });
+    if let Some(body) = body.as_object_mut() {
+        if facts.by_sites {
+            body.shift_remove("site");
+            body.shift_insert(0, "sites".to_owned(), json!(question.sites));
+        }
+        if let (Some(compare), Some(compared)) = (question.compare, compared) {
+            let Question { from, to, .. } = &compared.question;
+            let with =
+                json!({"with": compare.name(), "from": from.to_string(), "to": to.to_string()});
+            body.insert("compare".to_owned(), with);
+        }
+        if question.explain {
+            body.insert("explain".to_owned(), plan.work.explained());
+        }
+    }
+    body.to_string()
 }
 
 /// The same rows as CSV (RFC 4180), formulas defused.
 #[must_use]
-pub fn csv_body(question: &Question, plan: &Plan, counted: &Counted) -> String {
-    let time = (question.interval != Interval::None).then_some("time");
-    let by = question.by.iter().map(|dimension| dimension.name);
-    let metrics = question.metrics.iter().map(|metric| metric.name);
-    let names: Vec<&str> = time.into_iter().chain(by).chain(metrics).collect();
+pub fn csv_body(
+    question: &Question,
+    plan: &Plan,
+    counted: &Counted,
+    compared: Option<&Compared>,
+) -> String {
+    let time = (question.interval != Interval::None).then_some("time".to_owned());
+    let by = question.by.iter().map(|dimension| dimension.name.to_owned());
+    let metrics = question.metrics.iter().map(|metric| metric.name.to_owned());
+    let changes = compared.into_iter().flat_map(|_| change::columns(question));
+    let names: Vec<String> = time.into_iter().chain(by).chain(metrics).chain(changes).collect();
     let mut out = names.join(",") + "\r\n";
     let zeros = rows::zeros(plan);
+    let earlier = compared.map(Earlier::of);
     for shown in rows::rows(question, plan, counted, &zeros).shown {
-        let row = row(question, &shown);
-        let cells: Vec<String> = row.values().map(cell).collect();
+        let mut cells: Vec<String> = row(question, &shown).values().map(cell).collect();
+        if let Some(earlier) = &earlier {
+            let changes = change::cells(question, shown.metrics, earlier.of_row(&shown));
+            cells.extend(changes.iter().map(cell));
+        }
         out.push_str(&(cells.join(",") + "\r\n"));
     }
     out
@@ -156,14 +212,15 @@ fn number(metric: &Metric, value: Option<f64>) -> Json {
 }
 
 /// How long a visitor is recognised within the range.
-fn accuracy(question: &Question, identity: Identity) -> Map<String, Json> {
+fn accuracy(question: &Question, identities: &[Identity]) -> Map<String, Json> {
     let same = |interval: Interval| interval.first(question.from) == interval.first(question.to);
-    let (exact, window) = match identity {
-        Identity::Weekly => (same(Interval::Week), "per_week"),
-        Identity::Monthly => (same(Interval::Month), "per_month"),
-        Identity::Daily | Identity::FirstParty => (question.from == question.to, "per_day"),
+    let of = |identity: &Identity| match identity {
+        Identity::Daily | Identity::FirstParty => (question.from == question.to, 0, "per_day"),
+        Identity::Weekly => (same(Interval::Week), 1, "per_week"),
+        Identity::Monthly => (same(Interval::Month), 2, "per_month"),
     };
-    // A day of another zone has parts of two of the site's.
+    // Of several sites the least exact. A day of another zone has parts of two of the site's.
+    let (exact, _, window) = identities.iter().map(of).min().unwrap_or((true, 0, "per_day"));
     let word = if exact && question.tz.is_none() { "exact" } else { window };
     let bound = question.metrics.iter().filter(|metric| metric.is_bound_to_identity());
     let names = ["visitors"].into_iter().chain(bound.map(|metric| metric.name));

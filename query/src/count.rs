@@ -4,11 +4,13 @@
 //! Takes the rows of one site and date in the order of the table, in batches: a visit's rows stand
 //! together, its first is marked `is_entry`, and a batch may end within a visit. Knows no object.
 
-mod columns;
+pub(crate) mod columns;
+pub(crate) mod filter;
 mod keys;
 mod prepared;
 mod tally;
 mod values;
+mod whole;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use prepared::{Kinds, Prepared, SumOf, kinds};
 use tally::{ALL, TOTAL};
 pub use tally::{Counted, Row, Tally};
 pub use values::Value;
+use whole::Unfinished;
 
 const PAGES: [Kind; 2] = [Kind::Pageview, Kind::Search];
 
@@ -38,6 +41,8 @@ pub struct Counter {
     /// By cell and sum: the last visit that it counted.
     unique_stamps: Vec<u32>,
     pages: Kinds,
+    /// Where a filter asks for visits: the rows of one that may go on in the next batch.
+    unfinished: Unfinished,
 }
 
 /// The cells that a bucket and combination is counted in.
@@ -84,6 +89,7 @@ impl Counter {
             visit_stamps: Vec::new(),
             unique_stamps: Vec::new(),
             pages: kinds(&PAGES),
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -104,9 +110,36 @@ impl Counter {
         day: Option<u32>,
         skip: Option<&[bool]>,
     ) -> Result<(), ArrowError> {
+        if !self.plan.needs_whole_visits() {
+            return self.count_rows(batch, day, skip);
+        }
+        for visits in self.unfinished.push(batch, day, skip)? {
+            self.count_rows(&visits, day, None)?;
+        }
+        Ok(())
+    }
+
+    fn count_rows(
+        &mut self,
+        batch: &RecordBatch,
+        day: Option<u32>,
+        skip: Option<&[bool]>,
+    ) -> Result<(), ArrowError> {
         let plan = Arc::clone(&self.plan);
         let places = places(batch, &plan, day)?;
-        let selected = prepared::selected(batch, &plan, skip)?;
+        let mut selected = prepared::selected(batch, &plan, skip)?;
+        for filter in &plan.filters {
+            filter::apply(batch, &plan, &places, filter, &mut selected)?;
+        }
+        if plan.needs_moments() {
+            let places = selected.iter_mut().zip(&places);
+            places.for_each(|(selected, place)| *selected &= place.is_some());
+        }
+        // Nothing to count; but a visit that goes on over batches must be followed.
+        let visits_are_whole = !plan.by_visit || plan.needs_whole_visits();
+        if visits_are_whole && !selected.contains(&true) {
+            return Ok(());
+        }
         let combinations = keys::combinations(batch, &plan, &places, &selected, &mut self.tally)?;
         let prepared = Prepared::of(batch, &plan, &mut self.tally.users)?;
         let rows = places.into_iter().zip(selected).zip(combinations).enumerate();
@@ -127,10 +160,17 @@ impl Counter {
     }
 
     /// What was counted.
-    #[must_use]
-    pub fn finish(mut self) -> Tally {
+    ///
+    /// # Errors
+    ///
+    /// As [`Counter::count`].
+    pub fn finish(mut self) -> Result<Tally, ArrowError> {
+        let day = self.unfinished.day();
+        if let Some(rest) = self.unfinished.take()? {
+            self.count_rows(&rest, day, None)?;
+        }
         self.end_visit();
-        self.tally
+        Ok(self.tally)
     }
 
     fn follow_visit(&mut self, prepared: &Prepared<'_>, of: &OfRow) {
@@ -226,7 +266,7 @@ impl Counter {
         }
         for (at, distinct) in prepared.distincts.iter().enumerate() {
             let Some(id) = distinct.id(of.row) else { continue };
-            let part = if distinct.daily { place.day } else { 0 };
+            let part = self.plan.part(distinct.daily.then_some(place.day));
             cells.iter().for_each(|cell| self.tally.add_id(cell, at, part, id));
         }
     }

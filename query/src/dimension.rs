@@ -21,6 +21,8 @@ pub enum Origin {
     HourOfDay,
     /// 1 (Monday) to 7, local date of the hit.
     Weekday,
+    /// The site's id.
+    Site,
 }
 
 /// One dimension.
@@ -118,6 +120,7 @@ pub static DIMENSIONS: &[Dimension] = &[
     Dimension { name: "goal", origin: Origin::Number("goal_id"), kind: Some(Kind::Goal) },
     other("hour_of_day", Origin::HourOfDay),
     other("weekday", Origin::Weekday),
+    other("site", Origin::Site),
     column("visitor_type"),
     other("duration_band", Origin::Band("visit_duration_s", DURATIONS)),
     other("actions_band", Origin::Band("visit_actions", ACTIONS)),
@@ -157,7 +160,7 @@ impl Dimension {
             Origin::Text(column) | Origin::Number(column) | Origin::Band(column, _) => vec![column],
             Origin::Page => vec!["path", "query"],
             Origin::Section => vec!["path"],
-            Origin::HourOfDay | Origin::Weekday => Vec::new(),
+            Origin::HourOfDay | Origin::Weekday | Origin::Site => Vec::new(),
         };
         columns.extend(self.kind.map(|_| "kind"));
         columns
@@ -186,6 +189,24 @@ mod tests {
         }
         assert_eq!(section_of("/a/b/c", 2), "/a/b");
         assert_eq!(section_of("/a/b", 5), "/a/b");
+    }
+
+    #[test]
+    fn every_dimension_can_be_filtered_by() {
+        use lake::filter::{NAMES, Source};
+        let by_dimension = NAMES.iter().filter(|name| name.source == Source::Dimension);
+        let names: Vec<&str> = by_dimension.map(|name| name.name).collect();
+        let dimensions: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.name).collect();
+        assert_eq!(names, dimensions);
+        let is_number = |dimension: &&Dimension| {
+            let origin = dimension.origin;
+            matches!(origin, Origin::HourOfDay | Origin::Weekday | Origin::Site)
+                || matches!(origin, Origin::Number(_))
+        };
+        for dimension in DIMENSIONS {
+            let name = NAMES.iter().find(|name| name.name == dimension.name).unwrap();
+            assert_eq!(name.is_number(), is_number(&dimension), "{}", dimension.name);
+        }
     }
 
     #[test]

@@ -7,34 +7,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
     HeaderName, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Method};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use lake::clock::Clock;
-use lake::site::{Site, SiteCache};
+use lake::limits::MAX_QUESTION_BYTES;
+use lake::site::SiteCache;
 use lake::store::StoreRef;
 use lake::token::{Token, TokenCache};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::answer::{Facts, csv_body, json_body, problem};
-use crate::calendar::{Calendar, Interval};
-use crate::plan::{Plan, needs_hours};
-use crate::question::{Format, PARAMETERS, Parameters, Question, Refused, Surroundings};
+use crate::answer::problem;
+use crate::ask;
+use crate::question::{PARAMETERS, Parameters, Refused};
 use crate::report;
 use crate::scan::{ScanError, Scanner};
 use erasure::Asked;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 /// Methods that a page of another origin may use.
-const PREFLIGHT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, DELETE, OPTIONS");
-const JSON: &str = "application/json";
+const PREFLIGHT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
+pub(crate) const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 
 /// What query needs; built once.
@@ -50,7 +50,7 @@ pub struct Query {
     pub clock: Arc<dyn Clock>,
     /// Told of each erasure that is asked for.
     pub erasures: Arc<Notify>,
-    scanner: Scanner,
+    pub(crate) scanner: Scanner,
     requests: AtomicU64,
 }
 
@@ -86,7 +86,8 @@ impl Query {
     ) -> ApiGatewayV2httpResponse {
         let request_id = self.request_id(&event);
         let outcome = match target(event.raw_path.as_deref().unwrap_or_default()) {
-            Some((site, report)) => self.metrics(site, report, &event).await,
+            Some(Target::Site(site, report)) => self.of_site(site, report, &event).await,
+            Some(Target::Sites) => self.of_sites(&|_| true, &event).await,
             None => Err(NOT_FOUND),
         };
         finish(outcome, &request_id, false)
@@ -105,7 +106,8 @@ impl Query {
         if method == Method::OPTIONS {
             return Ok(Answered { status: 204, kind: "text/plain", body: String::new() });
         }
-        if method != Method::GET && method != Method::HEAD {
+        let is_post = method == Method::POST && path == SITES_PATH;
+        if method != Method::GET && method != Method::HEAD && !is_post {
             return Err(METHOD);
         }
         if path == "/v1/health" {
@@ -115,8 +117,11 @@ impl Query {
         let token = self.token(event).await?;
         match target(path) {
             // The same answer whether there is such a site or not.
-            Some((site, report)) if token.read && token.covers(site) => {
-                self.metrics(site, report, event).await
+            Some(Target::Site(site, report)) if token.read && token.covers(site) => {
+                self.of_site(site, report, event).await
+            }
+            Some(Target::Sites) if token.read => {
+                self.of_sites(&|site| token.covers(site), event).await
             }
             Some(_) => Err(NOT_ALLOWED),
             None => Err(NOT_FOUND),
@@ -133,90 +138,106 @@ impl Query {
         token.ok_or(UNKNOWN_TOKEN)
     }
 
-    async fn metrics(
+    /// A report of one site.
+    async fn of_site(
         &self,
-        id: i32,
-        name: &str,
+        site: i32,
+        report: &str,
         event: &ApiGatewayV2httpRequest,
     ) -> Result<Answered, Failed> {
-        let site = self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
-        let now_ms = self.clock.now_ms();
-        let today = |zone: Option<&TimeZone>| match zone {
-            None => site.local_date(now_ms),
-            Some(zone) => {
-                let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-                now.to_zoned_datetime(zone.clone()).date()
-            }
-        };
-        let surroundings = Surroundings { today: &today, sections: &site.settings.sections };
         let query = event.raw_query_string.as_deref().unwrap_or_default();
+        if report == LIVE {
+            Parameters::parse(query, &[])?;
+            return self.live(site).await;
+        }
         let mut parameters = Parameters::parse(query, &PARAMETERS)?;
-        if !report::fill_in(name, &mut parameters) {
+        if let Some(sites) = parameters.of("sites") {
+            let detail = format!("the path names the site; ask {SITES_PATH} for several");
+            return Err(Refused::new("sites", sites, detail).into());
+        }
+        if !report::fill_in(report, &mut parameters) {
             return Err(NOT_FOUND);
         }
-        let question = Question::from_parameters(&parameters, &surroundings)?;
-        let calendar = calendar(&question, &site);
-        let partitions = partitions(&calendar, &site);
-        let goals = site.settings.goals.clone();
-        let plan = Arc::new(Plan { goals, ..Plan::new(id, &question, calendar) });
-        let scanned =
-            self.scanner.scan(&plan, &partitions).await.map_err(|error| failed_scan(id, &error))?;
-        if question.format == Format::Csv {
-            let body = csv_body(&question, &plan, &scanned.counted);
-            return Ok(Answered { status: 200, kind: "text/csv; charset=utf-8", body });
-        }
-        let zone = question.tz.as_ref().and_then(|zone| zone.iana_name());
-        let facts = Facts {
-            site: id,
-            timezone: zone.unwrap_or(&site.settings.timezone),
-            identity: site.settings.identity,
-            waiting: &scanned.waiting,
-            today: today(question.tz.as_ref()),
-            now_ms,
+        self.metrics(&[site], &parameters, false).await
+    }
+
+    /// The metrics of several sites, of those that `covers` allows.
+    async fn of_sites(
+        &self,
+        covers: &(dyn Fn(i32) -> bool + Sync),
+        event: &ApiGatewayV2httpRequest,
+    ) -> Result<Answered, Failed> {
+        let query = event.raw_query_string.as_deref().unwrap_or_default();
+        let parameters = if event.request_context.http.method == Method::POST {
+            Parameters::parse(query, &[])?;
+            Parameters::from_json(&body(event)?, &PARAMETERS)?
+        } else {
+            Parameters::parse(query, &PARAMETERS)?
         };
-        let body = json_body(&question, &plan, &scanned.counted, &facts);
-        Ok(Answered { status: 200, kind: JSON, body })
+        let sites = match ask::sites(parameters.of("sites"))? {
+            Some(sites) if sites.iter().all(|site| covers(*site)) => sites,
+            Some(_) => return Err(NOT_ALLOWED),
+            None => ask::all_sites(&self.store, covers).await?,
+        };
+        self.metrics(&sites, &parameters, true).await
     }
 }
 
-/// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
-fn calendar(question: &Question, site: &Site) -> Calendar {
-    let zone_of = |day: Date| {
-        question.tz.clone().unwrap_or_else(|| {
-            let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
-            site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
-        })
-    };
-    let dates = (question.from, question.to);
-    let needs_hours = needs_hours(question) || question.interval == Interval::Hour;
-    Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
+/// Where several sites are asked about.
+const SITES_PATH: &str = "/v1/metrics";
+/// The report of the last minutes.
+const LIVE: &str = "live";
+
+/// What a path asks about.
+enum Target<'a> {
+    /// A report of a site.
+    Site(i32, &'a str),
+    /// The metrics of several sites.
+    Sites,
 }
 
-/// The site's dates that the question's days lie in.
-fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
-    let Some((start_us, end_us)) = calendar.span_us() else { return calendar.days().to_vec() };
-    let first = site.local_date(start_us.div_euclid(1000));
-    let last = site.local_date((end_us - 1).div_euclid(1000));
-    first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last).collect()
-}
-
-/// Site and report in `/v1/sites/{site}/{report}`.
-fn target(path: &str) -> Option<(i32, &str)> {
+/// What `/v1/metrics` or `/v1/sites/{site}/{report}` asks about.
+fn target(path: &str) -> Option<Target<'_>> {
+    if path == SITES_PATH {
+        return Some(Target::Sites);
+    }
     let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
     let id = site.parse().ok().filter(|id| *id > 0)?;
-    (site.bytes().all(|byte| byte.is_ascii_digit()) && report::is_known(report))
-        .then_some((id, report))
+    let is_known = report == LIVE || report::is_known(report);
+    (site.bytes().all(|byte| byte.is_ascii_digit()) && is_known).then_some(Target::Site(id, report))
 }
 
-struct Answered {
-    status: i64,
-    kind: &'static str,
-    body: String,
+/// The body of a request, as text.
+fn body(event: &ApiGatewayV2httpRequest) -> Result<String, Failed> {
+    let text = event.body.as_deref().unwrap_or_default();
+    let text = if event.is_base64_encoded {
+        let bytes = STANDARD.decode(text).unwrap_or_default();
+        String::from_utf8(bytes).map_err(|_| NOT_UTF8)?
+    } else {
+        text.to_owned()
+    };
+    if text.len() > MAX_QUESTION_BYTES {
+        let detail = format!(
+            "the body has {} bytes; the limit is {MAX_QUESTION_BYTES}; ask a shorter question",
+            text.len()
+        );
+        return Err(Failed { detail: detail.into(), ..failed(413, "Too large", "") });
+    }
+    Ok(text)
+}
+
+/// An answer that is not yet an event's.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: i64,
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
 }
 
 /// Why a request was not answered.
-struct Failed {
-    status: i64,
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) status: i64,
     title: &'static str,
     detail: std::borrow::Cow<'static, str>,
     refused: Option<Box<Refused>>,
@@ -226,14 +247,20 @@ const fn failed(status: i64, title: &'static str, detail: &'static str) -> Faile
     Failed { status, title, detail: std::borrow::Cow::Borrowed(detail), refused: None }
 }
 
-const NOT_FOUND: Failed =
-    failed(404, "Not found", "ask /v1/sites/{site}/metrics or one of the named reports");
-const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
-const METHOD: Failed = failed(405, "Method not allowed", "ask with GET");
+const NOT_FOUND: Failed = failed(
+    404,
+    "Not found",
+    "ask /v1/sites/{site}/metrics, one of the named reports, or /v1/metrics for several sites",
+);
+const NOT_UTF8: Failed = failed(400, "The question is refused", "the body is not UTF-8");
+pub(crate) const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
+const METHOD: Failed =
+    failed(405, "Method not allowed", "ask with GET; /v1/metrics with POST, too");
 const NO_TOKEN: Failed = failed(401, "No token", "send the header Authorization: Bearer TOKEN");
 const UNKNOWN_TOKEN: Failed =
     failed(401, "Unknown token", "this token is not known or was revoked");
-const NOT_ALLOWED: Failed = failed(403, "Not allowed", "this token does not open this site");
+pub(crate) const NOT_ALLOWED: Failed =
+    failed(403, "Not allowed", "this token does not open this site");
 const UNREAD: Failed = failed(503, "Not answered", "the store could not be read; ask again");
 
 impl From<Refused> for Failed {
@@ -247,12 +274,12 @@ impl From<Refused> for Failed {
     }
 }
 
-fn unread(error: &dyn std::fmt::Display) -> Failed {
+pub(crate) fn unread(error: &dyn std::fmt::Display) -> Failed {
     tracing::error!("settings could not be read: {error}");
     UNREAD
 }
 
-fn failed_scan(site: i32, error: &ScanError) -> Failed {
+pub(crate) fn failed_scan(error: &ScanError) -> Failed {
     if let ScanError::TooLarge { .. } = error {
         return Failed { detail: error.to_string().into(), ..failed(422, "Too large", "") };
     }
@@ -262,7 +289,7 @@ fn failed_scan(site: i32, error: &ScanError) -> Failed {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    tracing::error!(site, "question failed: {text}");
+    tracing::error!("question failed: {text}");
     UNREAD
 }
 
@@ -290,7 +317,7 @@ fn finish(
     match answered.status {
         204 => {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, PREFLIGHT_METHODS);
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fixed("authorization"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fixed("authorization, content-type"));
             headers.insert(ACCESS_CONTROL_MAX_AGE, fixed("86400"));
             return response;
         }

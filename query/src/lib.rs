@@ -1,18 +1,21 @@
 //! Query: questions in, exact answers out, read from the table and from the hot objects that it
 //! does not hold yet.
 //!
-//! A request's way: [`handler`] reads it into a [`question`], that becomes a [`plan`] of columns
-//! and sums, [`scan`] reads the columns, [`count`] adds up, [`answer`] writes. Knows `lake` and
-//! HTTP's words; knows neither ingest nor the merge.
+//! A request's way: [`handler`] knows who asks, [`ask`] reads a [`question`] of one or several
+//! sites, that becomes a [`plan`] of columns and sums, [`scan`] reads the columns, [`count`] adds
+//! up, [`answer`] writes. Knows `lake` and HTTP's words; knows neither ingest nor the merge.
 
 pub mod answer;
+pub mod ask;
 pub mod calendar;
 pub mod count;
 pub mod dimension;
 pub mod fast;
 pub mod handler;
+pub mod live;
 pub mod metric;
 pub mod plan;
 pub mod question;
 pub mod report;
 pub mod scan;
+pub mod work;

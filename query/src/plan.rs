@@ -2,13 +2,18 @@
 //!
 //! Everything here is derived from the tables of [`crate::metric`] and [`crate::dimension`].
 
+use std::sync::Arc;
+
 use lake::columns::schema_for_reading;
+use lake::filter::Filter;
 use lake::site::Goal;
 
 use crate::calendar::Calendar;
+use crate::count::filter;
 use crate::dimension::{Dimension, Origin};
 use crate::metric::{Distinct, Measure, Sum};
 use crate::question::{Bots, Question};
+use crate::work::Work;
 
 /// Which rows count, by the text of one column; asked once for each entry of a dictionary.
 pub struct Predicate {
@@ -36,6 +41,8 @@ pub enum Take {
 pub struct Plan {
     /// The site.
     pub site: i32,
+    /// Its number among the sites of the question: values are counted apart for each.
+    pub site_number: u32,
     /// The columns to read, in the order of the table.
     pub columns: Vec<&'static str>,
     /// What is added up.
@@ -48,8 +55,10 @@ pub struct Plan {
     pub by: Vec<&'static Dimension>,
     /// Levels of the path in the dimension `section`.
     pub section_depth: usize,
-    /// All of them must hold. The grammar of filters will add its conditions here.
+    /// All of them must hold.
     pub predicates: Vec<Predicate>,
+    /// And these.
+    pub filters: Vec<Filter>,
     /// Goals that hits meet which no merge has seen.
     pub goals: Vec<Goal>,
     /// Days and buckets.
@@ -58,6 +67,8 @@ pub struct Plan {
     pub by_time: bool,
     /// Whether the borders of visits matter.
     pub by_visit: bool,
+    /// What the scan took; of all sites and dates of the question together.
+    pub work: Arc<Work>,
 }
 
 impl Plan {
@@ -66,6 +77,7 @@ impl Plan {
     pub fn new(site: i32, question: &Question, calendar: Calendar) -> Self {
         let mut plan = Self {
             site,
+            site_number: 0,
             columns: Vec::new(),
             sums: Vec::new(),
             distincts: Vec::new(),
@@ -73,10 +85,12 @@ impl Plan {
             by: question.by.clone(),
             section_depth: question.section_depth,
             predicates: predicates(question),
+            filters: question.filters.clone(),
             goals: Vec::new(),
             calendar,
             by_time: question.interval != crate::calendar::Interval::None,
             by_visit: false,
+            work: Arc::default(),
         };
         for metric in &question.metrics {
             let take = match metric.measure {
@@ -93,6 +107,31 @@ impl Plan {
             names.filter_map(|name| needed.iter().copied().find(|it| *it == name)).collect();
         plan.by_visit = plan.columns.contains(&"is_entry");
         plan
+    }
+
+    /// Whether hours or weekdays are asked about: hits outside of the question have none.
+    #[must_use]
+    pub fn needs_moments(&self) -> bool {
+        let is_moment = |origin| matches!(origin, Origin::HourOfDay | Origin::Weekday);
+        let conditions = self.filters.iter().flat_map(Filter::conditions);
+        let filtered = conditions.filter_map(|condition| Dimension::find(condition.name.name));
+        let by = self.by.iter().copied().chain(filtered);
+        by.into_iter().any(|dimension| is_moment(dimension.origin))
+    }
+
+    /// Whether rows can be selected only with all rows of their visits at hand.
+    #[must_use]
+    pub fn needs_whole_visits(&self) -> bool {
+        self.filters.iter().any(filter::asks_for_visits)
+    }
+
+    /// The part of the different values that those of a day (of all days) are counted in.
+    #[must_use]
+    pub fn part(&self, day: Option<u32>) -> u32 {
+        let days = u32::try_from(self.calendar.days().len()).unwrap_or(u32::MAX);
+        day.map_or(self.site_number, |day| {
+            self.site_number.saturating_mul(days).saturating_add(day)
+        })
     }
 
     fn sum(&mut self, sum: Sum) -> usize {
@@ -114,15 +153,18 @@ impl Plan {
         let distincts = self.distincts.iter().flat_map(Distinct::columns);
         let by = self.by.iter().flat_map(|dimension| dimension.columns());
         let predicates = self.predicates.iter().map(|predicate| predicate.column);
+        let filters = self.filters.iter().flat_map(Filter::conditions).flat_map(filter::columns);
         let time = self.calendar.needs_time().then_some("ts");
-        sums.chain(distincts).chain(by).chain(predicates).chain(time).collect()
+        sums.chain(distincts).chain(by).chain(predicates).chain(filters).chain(time).collect()
     }
 }
 
 /// Whether the calendar of a question must know local hours.
 #[must_use]
 pub fn needs_hours(question: &Question) -> bool {
+    let filters = question.filters.iter().flat_map(Filter::conditions);
     question.by.iter().any(|dimension| dimension.origin == Origin::HourOfDay)
+        || filters.into_iter().any(|condition| condition.name.name == "hour_of_day")
 }
 
 fn predicates(question: &Question) -> Vec<Predicate> {

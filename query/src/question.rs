@@ -2,14 +2,18 @@
 //!
 //! Texts become names of the tables of metrics and dimensions here, once; knows no row.
 
+mod compare;
+mod cursor;
 mod dates;
 mod parameters;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use lake::filter::{Filter, FilterError};
 use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
-use lake::site::Section;
+use lake::site::{Section, Segment};
 
+pub use cursor::Cursor;
 pub use parameters::{Parameters, Refused};
 
 use crate::calendar::Interval;
@@ -17,7 +21,8 @@ use crate::dimension::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 /// Every parameter.
-pub const PARAMETERS: [&str; 15] = [
+pub const PARAMETERS: [&str; 21] = [
+    "sites",
     "metrics",
     "from",
     "to",
@@ -27,12 +32,17 @@ pub const PARAMETERS: [&str; 15] = [
     "by",
     "section",
     "section_depth",
+    "filter",
+    "segment",
     "tz",
     "bots",
+    "compare",
     "order",
     "limit",
     "offset",
+    "cursor",
     "format",
+    "explain",
 ];
 const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
 
@@ -45,6 +55,28 @@ pub enum Bots {
     Include,
     /// Bots alone.
     Only,
+}
+
+/// What the numbers are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// The dates directly before.
+    Previous,
+    /// The same dates a year earlier.
+    Year,
+}
+
+impl Compare {
+    const NAMES: [(&'static str, Self); 2] = [("previous", Self::Previous), ("year", Self::Year)];
+
+    /// The name in questions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Previous => "previous",
+            Self::Year => "year",
+        }
+    }
 }
 
 /// The form of the answer.
@@ -106,6 +138,8 @@ impl Paths {
 /// A question that can be answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
+    /// The sites.
+    pub sites: Vec<i32>,
     /// The metrics, in the order asked.
     pub metrics: Vec<&'static Metric>,
     /// First date.
@@ -120,26 +154,38 @@ pub struct Question {
     pub section: Option<Paths>,
     /// Levels of the path in `by=section`.
     pub section_depth: usize,
+    /// Which hits count: all of these filters must hold, each by itself.
+    pub filters: Vec<Filter>,
     /// The zone, where it is not the site's.
     pub tz: Option<TimeZone>,
     /// Which hits by the mark of bots.
     pub bots: Bots,
+    /// What the numbers are compared with.
+    pub compare: Option<Compare>,
     /// The order of the rows, where it is asked for.
     pub order: Option<Order>,
     /// Combinations of values at most; without dimensions: rows.
     pub limit: usize,
     /// Combinations (rows) left out at the beginning.
     pub offset: usize,
+    /// The row after which the answer begins.
+    pub cursor: Option<Cursor>,
     /// The form of the answer.
     pub format: Format,
+    /// The answer says what it took.
+    pub explain: bool,
 }
 
 /// What of the site a question must know.
 pub struct Surroundings<'a> {
+    /// The sites that are asked about.
+    pub sites: &'a [i32],
     /// Today in a zone; in the site's without one.
     pub today: &'a (dyn Fn(Option<&TimeZone>) -> Date + Sync),
     /// The site's named sections.
     pub sections: &'a [Section],
+    /// Its named filters.
+    pub segments: &'a [Segment],
 }
 
 impl Question {
@@ -165,24 +211,38 @@ impl Question {
         let interval = given.one_of("interval", &Interval::NAMES)?;
         // A series of time has no holes, so that only an explicit limit cuts it.
         let default_limit = if by.is_empty() { usize::MAX } else { DEFAULT_ROW_LIMIT };
-        Ok(Self {
+        let question = Self {
+            sites: of.sites.to_vec(),
             from,
             to,
             interval,
             section: given.of("section").map(|name| section(name, of.sections)).transpose()?,
             section_depth: section_depth(given)?,
+            filters: filters(given, of.segments)?,
             tz,
             bots: given.one_of(
                 "bots",
                 &[("exclude", Bots::Exclude), ("include", Bots::Include), ("only", Bots::Only)],
             )?,
+            compare: given
+                .of("compare")
+                .map(|_| given.one_of("compare", &Compare::NAMES))
+                .transpose()?,
             order: given.of("order").map(|text| order(text, &metrics, &by)).transpose()?,
             limit: given.number("limit", 1)?.unwrap_or(default_limit),
             offset: given.number("offset", 0)?.unwrap_or(0),
+            cursor: None,
+            explain: given.one_of("explain", &[("false", false), ("true", true)])?,
             format: given.one_of("format", &[("json", Format::Json), ("csv", Format::Csv)])?,
             metrics,
             by,
-        })
+        };
+        let Some(text) = given.of("cursor") else { return Ok(question) };
+        if question.offset > 0 {
+            return Err(Refused::new("cursor", text, "give cursor or offset, not both"));
+        }
+        let cursor = Some(Cursor::read(text, &question)?);
+        Ok(Self { cursor, ..question })
     }
 }
 
@@ -251,6 +311,32 @@ fn section(name: &str, sections: &[Section]) -> Result<Paths, Refused> {
         "section is {name:?}; give a path that begins with / or the name of one of the site's sections"
     );
     Err(refused)
+}
+
+/// Those of `filter` and of the named `segment`.
+fn filters(given: &Parameters, segments: &[Segment]) -> Result<Vec<Filter>, Refused> {
+    let mut filters = Vec::new();
+    if let Some(text) = given.of("filter") {
+        filters.push(Filter::parse(text).map_err(|error| refused_filter("filter", text, error))?);
+    }
+    if let Some(name) = given.of("segment") {
+        let segment = segments.iter().find(|segment| segment.name == name).ok_or_else(|| {
+            let known: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+            Refused::unknown("segment", name, &known)
+        })?;
+        let filter = Filter::parse(&segment.filter);
+        filters.push(filter.map_err(|error| refused_filter("segment", name, error))?);
+    }
+    Ok(filters)
+}
+
+fn refused_filter(parameter: &str, value: &str, error: FilterError) -> Refused {
+    Refused {
+        detail: format!("{parameter} {error}"),
+        allowed: error.allowed.iter().map(|name| (*name).to_owned()).collect(),
+        suggestion: error.suggestion,
+        ..Refused::new(parameter, value, "")
+    }
 }
 
 fn section_depth(given: &Parameters) -> Result<usize, Refused> {

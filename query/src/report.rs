@@ -67,7 +67,8 @@ mod tests {
         for (name, _) in REPORTS {
             let mut parameters = Parameters::default();
             assert!(fill_in(name, &mut parameters));
-            let surroundings = Surroundings { today: &today, sections: &[] };
+            let surroundings =
+                Surroundings { sites: &[1], today: &today, sections: &[], segments: &[] };
             Question::from_parameters(&parameters, &surroundings).expect(name);
         }
         assert!(!is_known("nothing"));

@@ -15,13 +15,14 @@ mod open;
 mod prune;
 mod waiting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
-use lake::orders::OrderBook;
+use lake::orders::{OrderBook, Orders};
 use lake::store::StoreRef;
 use tokio::sync::Semaphore;
 
@@ -29,6 +30,7 @@ use crate::count::{Counted, Tally};
 use crate::plan::Plan;
 pub use error::ScanError;
 pub use footers::{Footer, Footers};
+use list::Objects;
 
 /// What scans need; kept from question to question.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ pub struct Scanner {
 }
 
 /// What was counted, and how complete it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scanned {
     /// The rows.
     pub counted: Counted,
@@ -61,18 +63,27 @@ impl Scanner {
         }
     }
 
-    /// Counts a question over these partitions, which are in the order of time.
+    /// Counts a question: for each of its sites a plan and the partitions, in the order of time.
+    /// The plans differ in their sites alone.
     ///
     /// # Errors
     ///
     /// When an object cannot be read, or the answer needs too much memory.
-    pub async fn scan(&self, plan: &Arc<Plan>, partitions: &[Date]) -> Result<Scanned, ScanError> {
-        let hidden = async { Ok(self.orders.hiding(plan.site).await?) };
-        let (objects, hidden) =
-            futures_util::try_join!(list::dates(&self.store, partitions), hidden)?;
+    pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
+        let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
+        let partitions: BTreeSet<Date> =
+            sites.iter().flat_map(|(_, dates)| dates).copied().collect();
+        let partitions: Vec<Date> = partitions.into_iter().collect();
+        let asked: BTreeSet<i32> = sites.iter().map(|(plan, _)| plan.site).collect();
+        let (objects, hidden) = self.lists(&partitions, &asked).await?;
+        plan.work.listed();
+        let none = Orders::default();
         let mut counts = Vec::new();
-        for (dt, objects) in objects {
-            counts.push(date::count(self, plan, (dt, &hidden), objects));
+        for (plan, partitions) in sites {
+            let hidden = hidden.get(&plan.site).unwrap_or(&none);
+            for (dt, objects) in objects.iter().filter(|(dt, _)| partitions.contains(dt)) {
+                counts.push(date::count(self, plan, (*dt, hidden), objects.clone()));
+            }
         }
         let mut counts = futures_util::stream::iter(counts).buffered(QUERY_CONCURRENT_DATES);
         let mut tally = Tally::new(plan);
@@ -90,9 +101,40 @@ impl Scanner {
                 return Err(ScanError::TooLarge { limit: MAX_COUNTED });
             }
         }
-        let plan = Arc::clone(plan);
-        let counted = decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&plan))).await?;
+        let of_plan = Arc::clone(plan);
+        let counted =
+            decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&of_plan))).await?;
+        plan.work.scanned();
         Ok(Scanned { counted, waiting })
+    }
+
+    /// The rows of a plan's site in these partitions, as its columns say, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When an object cannot be read.
+    pub async fn rows(
+        &self,
+        plan: &Arc<Plan>,
+        partitions: &[Date],
+    ) -> Result<Vec<RecordBatch>, ScanError> {
+        let (objects, hidden) = self.lists(partitions, &BTreeSet::from([plan.site])).await?;
+        let hidden = hidden.into_values().next().unwrap_or_default();
+        let mut rows = Vec::new();
+        for (dt, objects) in objects {
+            rows.extend(date::rows(self, plan, (dt, &hidden), objects).await?);
+        }
+        Ok(rows)
+    }
+
+    /// The objects of the dates, and what orders of erasure hide of each site that has any.
+    async fn lists(
+        &self,
+        partitions: &[Date],
+        sites: &BTreeSet<i32>,
+    ) -> Result<(BTreeMap<Date, Objects>, BTreeMap<i32, Orders>), ScanError> {
+        let hidden = async { Ok(self.orders.hiding(sites).await?) };
+        futures_util::try_join!(list::dates(&self.store, partitions), hidden)
     }
 }
 

@@ -7,3 +7,5 @@ mod events;
 mod house;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod questions;

@@ -291,14 +291,19 @@ impl OrderBook {
         self.open_of(|_| true).await
     }
 
-    /// What reads of a site must leave out: one list, and a read for each order that is new.
+    /// What reads of these sites must leave out, of each site that has orders: one list, and a read
+    /// for each order that is new.
     ///
     /// # Errors
     ///
     /// When the store fails: without the orders nothing may be shown.
-    pub async fn hiding(&self, site: i32) -> Result<Orders, JsonError> {
-        let open = self.open_of(|id| site_of(id) == Some(site)).await?;
-        Ok(Orders::of(open.into_iter().map(|entry| (entry.id, entry.order))))
+    pub async fn hiding(&self, sites: &BTreeSet<i32>) -> Result<BTreeMap<i32, Orders>, JsonError> {
+        let wanted = |id: &str| site_of(id).is_some_and(|site| sites.contains(&site));
+        let mut of_sites: BTreeMap<i32, Vec<_>> = BTreeMap::new();
+        for entry in self.open_of(wanted).await? {
+            of_sites.entry(entry.order.site).or_default().push((entry.id, entry.order));
+        }
+        Ok(of_sites.into_iter().map(|(site, orders)| (site, Orders::of(orders))).collect())
     }
 
     async fn open_of(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Entry>, JsonError> {
@@ -393,6 +398,11 @@ mod tests {
         Order { site: 1, whom, before_ms: 1_000, given_ms: 1_000 }
     }
 
+    async fn hidden(book: &OrderBook, site: i32) -> Orders {
+        let hidden = book.hiding(&BTreeSet::from([site])).await.unwrap();
+        hidden.into_values().next().unwrap_or_default()
+    }
+
     #[tokio::test]
     async fn an_order_hides_at_once_erases_when_closed_and_stays_when_done() {
         let store: StoreRef = Arc::new(MemoryStore::new());
@@ -401,8 +411,8 @@ mod tests {
         let id = new_id(1, 1_000, 7 << 64);
         assert!(give(&store, &id, &person(1)).await.unwrap());
         assert!(!give(&store, &id, &person(2)).await.unwrap());
-        assert_eq!(book.hiding(1).await.unwrap().ids(), BTreeSet::from([id.clone()]));
-        assert!(book.hiding(2).await.unwrap().is_empty());
+        assert_eq!(hidden(&book, 1).await.ids(), BTreeSet::from([id.clone()]));
+        assert!(hidden(&book, 2).await.is_empty());
         assert!(book.erasing().await.unwrap().orders.is_empty());
         assert_eq!(status(&store, &id).await.unwrap(), Some(Receipt::default()));
 
@@ -411,7 +421,7 @@ mod tests {
         let closed = Entry { id: id.clone(), order: Arc::new(person(3)), is_closed: true };
         assert_eq!(open, [closed.clone()]);
         let erasing = book.erasing().await.unwrap();
-        assert_eq!(erasing.orders, book.hiding(1).await.unwrap());
+        assert_eq!(erasing.orders, hidden(&book, 1).await);
         assert_eq!(erasing.open, BTreeSet::from([id.clone()]));
 
         let receipt = Receipt { state: State::Done, rows_before: 5, ..Receipt::default() };

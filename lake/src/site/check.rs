@@ -10,6 +10,7 @@ use super::error::refused;
 use super::pattern::{self, Pattern};
 use super::ready::network;
 use super::settings::{GoalMatch, SiteSettings};
+use crate::filter::Filter;
 use crate::limits::{MAX_DIMENSIONS, MAX_ID_BYTES, MAX_RETENTION_DAYS};
 
 type Checked = Result<(), SiteError>;
@@ -93,6 +94,16 @@ impl SiteSettings {
                 let path = format!("segments[{at}].filter");
                 return Err(refused(&path, &segment.filter, "it is empty"));
             }
+        }
+        Ok(())
+    }
+
+    /// Asked when settings are put; what is stored already must not stop a site's hits.
+    pub(super) fn check_segments(&self) -> Checked {
+        for (at, segment) in self.segments.iter().enumerate() {
+            Filter::parse(&segment.filter).map_err(|error| {
+                refused(&format!("segments[{at}].filter"), &segment.filter, &error.to_string())
+            })?;
         }
         Ok(())
     }

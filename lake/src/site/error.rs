@@ -111,7 +111,9 @@ impl SiteSettings {
         }
         let value = serde_json::from_str(text)
             .map_err(|error| SiteError::Refused(format!("they are no JSON: {error}")))?;
-        Self::from_value(&value)
+        let settings = Self::from_value(&value)?;
+        settings.check_segments()?;
+        Ok(settings)
     }
 
     pub(super) fn from_value(value: &Value) -> Result<Self, SiteError> {

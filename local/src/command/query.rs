@@ -8,7 +8,7 @@ use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::{Format, QueryArgs};
 use crate::error::Usage;
@@ -61,9 +61,17 @@ fn query_string(args: &QueryArgs, format: &str) -> anyhow::Result<String> {
         ("interval", args.interval.as_deref()),
         ("by", args.by.as_deref()),
         ("section", args.section.as_deref()),
+        ("section_depth", args.section_depth.as_deref()),
+        ("filter", args.filter.as_deref()),
+        ("segment", args.segment.as_deref()),
+        ("tz", args.tz.as_deref()),
+        ("compare", args.compare.as_deref()),
         ("bots", args.bots.as_deref()),
         ("order", args.order.as_deref()),
         ("limit", args.limit.as_deref()),
+        ("offset", args.offset.as_deref()),
+        ("cursor", args.cursor.as_deref()),
+        ("explain", args.explain.then_some("true")),
         ("format", Some(format)),
     ];
     let mut pairs: Vec<(&str, &str)> =
@@ -94,7 +102,9 @@ fn problem(text: &str) -> String {
 /// The answer's rows and totals as a table.
 fn table(answer: &Value) -> Table {
     let rows = answer.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
-    let totals = answer.get("totals").and_then(Value::as_object).cloned().unwrap_or_default();
+    let rows: Vec<Value> = rows.iter().filter_map(Value::as_object).map(flat).collect();
+    let totals = answer.get("totals").and_then(Value::as_object).map(flat).unwrap_or_default();
+    let totals = totals.as_object().cloned().unwrap_or_default();
     let mut names: Vec<String> = rows
         .first()
         .and_then(Value::as_object)
@@ -112,6 +122,21 @@ fn table(answer: &Value) -> Table {
     });
     table.add_row(total);
     table
+}
+
+/// A row with the numbers of a comparison beside its own, named as in CSV.
+fn flat(row: &Map<String, Value>) -> Value {
+    let mut flat = Map::new();
+    for (name, value) in row {
+        match value.as_object() {
+            None => drop(flat.insert(name.clone(), value.clone())),
+            Some(of) => {
+                let named = of.iter().map(|(metric, it)| (format!("{metric}_{name}"), it.clone()));
+                flat.extend(named);
+            }
+        }
+    }
+    Value::Object(flat)
 }
 
 fn cell(value: Option<&Value>) -> String {

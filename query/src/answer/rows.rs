@@ -6,11 +6,13 @@ use crate::fast::{HashMap, HashSet};
 
 use crate::count::{Counted, Value};
 use crate::plan::{Plan, Take};
-use crate::question::{Key, Order, Question};
+use crate::question::{Cursor, Key, Order, Question};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown<'a> {
+    /// Number of the bucket; 0 without buckets.
+    pub(super) bucket: u32,
     /// The bucket's name; empty without buckets.
     pub(super) time: &'a str,
     /// Values of the dimensions.
@@ -26,6 +28,8 @@ pub(super) struct Rows<'a> {
     pub(super) shown: Vec<Shown<'a>>,
     /// Combinations of values; without dimensions: rows.
     pub(super) count: usize,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<Cursor>,
 }
 
 /// What a row without hits shows: zeros, and no value where that is a rate.
@@ -46,41 +50,42 @@ pub(super) fn rows<'a>(
     let labels = plan.calendar.labels();
     if plan.by.is_empty() {
         let mut shown = if plan.by_time {
-            filled(labels, &[], counted, zeros)
+            filled(labels, &[&[]], counted, zeros)
         } else {
-            vec![Shown { time: "", by: &[], metrics: &counted.totals }]
+            vec![Shown { bucket: 0, time: "", by: &[], metrics: &counted.totals }]
         };
         sort(&mut shown, question.order);
-        let count = shown.len();
-        return Rows { shown: cut(shown, question), count };
+        return cut(shown, question, question.order);
     }
     if !plan.by_time {
         let rows = counted.rows.iter();
-        let shown = rows.map(|row| Shown { time: "", by: &row.by, metrics: &row.metrics });
+        let shown = rows.map(|row| of_all_time(&row.by, &row.metrics));
         let mut shown: Vec<_> = shown.collect();
         sort(&mut shown, question.order);
-        let count = shown.len();
-        return Rows { shown: cut(shown, question), count };
+        return cut(shown, question, question.order);
     }
     let all = counted.combinations.iter();
-    let mut top: Vec<_> = all.map(|(by, metrics)| Shown { time: "", by, metrics }).collect();
-    sort(&mut top, question.order.filter(|order| order.key != Key::Time));
-    let count = top.len();
-    let top: Vec<&[Value]> = cut(top, question).into_iter().map(|row| row.by).collect();
-    let mut shown = filled(labels, &top, counted, zeros);
+    let mut top: Vec<_> = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
+    let order = question.order.filter(|order| order.key != Key::Time);
+    sort(&mut top, order);
+    let top = cut(top, question, order);
+    let combinations: Vec<&[Value]> = top.shown.iter().map(|row| row.by).collect();
+    let mut shown = filled(labels, &combinations, counted, zeros);
     sort(&mut shown, question.order);
-    Rows { shown, count }
+    Rows { shown, ..top }
 }
 
-/// Every bucket for each combination; without combinations: every bucket.
+const fn of_all_time<'a>(by: &'a [Value], metrics: &'a [Option<f64>]) -> Shown<'a> {
+    Shown { bucket: 0, time: "", by, metrics }
+}
+
+/// Every bucket for each combination; without dimensions there is one, of no values.
 fn filled<'a>(
     labels: &'a [String],
     combinations: &[&'a [Value]],
     counted: &'a Counted,
     zeros: &'a [Option<f64>],
 ) -> Vec<Shown<'a>> {
-    let nothing: [&[Value]; 1] = [&[]];
-    let combinations = if combinations.is_empty() { &nothing } else { combinations };
     let wanted: HashSet<&[Value]> = combinations.iter().copied().collect();
     let rows = counted.rows.iter().filter(|row| wanted.contains(row.by.as_slice()));
     let known: HashMap<(u32, &[Value]), &[Option<f64>]> =
@@ -89,26 +94,47 @@ fn filled<'a>(
     for (bucket, time) in (0_u32..).zip(labels) {
         for by in combinations.iter().copied() {
             let metrics = known.get(&(bucket, by)).copied().unwrap_or(zeros);
-            shown.push(Shown { time, by, metrics });
+            shown.push(Shown { bucket, time, by, metrics });
         }
     }
     shown
 }
 
-fn cut<'a>(shown: Vec<Shown<'a>>, question: &Question) -> Vec<Shown<'a>> {
-    shown.into_iter().skip(question.offset).take(question.limit).collect()
+/// The page of the sorted rows that was asked for.
+fn cut<'a>(mut shown: Vec<Shown<'a>>, question: &Question, order: Option<Order>) -> Rows<'a> {
+    let count = shown.len();
+    let before = match &question.cursor {
+        None => question.offset.min(count),
+        Some(cursor) => {
+            let Cursor { time, by, metrics } = cursor;
+            let last = Shown { bucket: 0, time, by, metrics };
+            shown.partition_point(|row| compare(order, row, &last) != Ordering::Greater)
+        }
+    };
+    let mut shown = shown.split_off(before);
+    let has_more = shown.len() > question.limit;
+    shown.truncate(question.limit);
+    let cursor = |row: &Shown<'_>| Cursor {
+        time: row.time.to_owned(),
+        by: row.by.to_vec(),
+        metrics: row.metrics.to_vec(),
+    };
+    let next = shown.last().filter(|_| has_more).map(cursor);
+    Rows { shown, count, next }
+}
+
+fn sort(rows: &mut [Shown<'_>], order: Option<Order>) {
+    rows.sort_by(|left, right| compare(order, left, right));
 }
 
 /// By what was asked, then time, first metric from the largest, dimensions; null last.
-fn sort(rows: &mut [Shown<'_>], order: Option<Order>) {
-    rows.sort_by(|left, right| {
-        let asked = order.map_or(Ordering::Equal, |order| by_key(order, left, right));
-        let first = Order { key: Key::Metric(0), descending: true };
-        asked
-            .then_with(|| left.time.cmp(right.time))
-            .then_with(|| by_key(first, left, right))
-            .then_with(|| left.by.cmp(right.by))
-    });
+fn compare(order: Option<Order>, left: &Shown<'_>, right: &Shown<'_>) -> Ordering {
+    let asked = order.map_or(Ordering::Equal, |order| by_key(order, left, right));
+    let first = Order { key: Key::Metric(0), descending: true };
+    asked
+        .then_with(|| left.time.cmp(right.time))
+        .then_with(|| by_key(first, left, right))
+        .then_with(|| left.by.cmp(right.by))
 }
 
 fn by_key(order: Order, left: &Shown<'_>, right: &Shown<'_>) -> Ordering {

@@ -8,7 +8,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 /// The column with this name.
-pub(super) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
     batch
         .column_by_name(name)
         .ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing")))
@@ -22,13 +22,13 @@ fn of_type<'a, T: 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a T, 
 }
 
 /// A column of few distinct texts: a code for each row, a text for each code.
-pub(super) struct Codes<'a> {
+pub(crate) struct Codes<'a> {
     keys: &'a Int32Array,
     texts: &'a StringArray,
 }
 
 impl<'a> Codes<'a> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
         let dictionary: &DictionaryArray<Int32Type> = of_type(batch, name)?;
         let texts = dictionary.values().as_string_opt().ok_or_else(|| {
             ArrowError::SchemaError(format!("column {name} is no dictionary of text"))
@@ -37,29 +37,29 @@ impl<'a> Codes<'a> {
     }
 
     /// The code of a row; none for null.
-    pub(super) fn code(&self, row: usize) -> Option<usize> {
+    pub(crate) fn code(&self, row: usize) -> Option<usize> {
         if row >= self.keys.len() || self.keys.is_null(row) {
             return None;
         }
         usize::try_from(self.keys.value(row)).ok()
     }
 
-    pub(super) fn text(&self, code: usize) -> Option<&'a str> {
+    pub(crate) fn text(&self, code: usize) -> Option<&'a str> {
         (code < self.texts.len() && self.texts.is_valid(code)).then(|| self.texts.value(code))
     }
 
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.keys.len()
     }
 
     /// Something for each code.
-    pub(super) fn map<T>(&self, of: impl Fn(&str) -> T) -> Vec<Option<T>> {
+    pub(crate) fn map<T>(&self, of: impl Fn(&str) -> T) -> Vec<Option<T>> {
         (0..self.texts.len()).map(|code| self.text(code).map(&of)).collect()
     }
 }
 
 /// A column of numbers.
-pub(super) enum Numbers<'a> {
+pub(crate) enum Numbers<'a> {
     Int(&'a Int32Array),
     Long(&'a Int64Array),
     Double(&'a Float64Array),
@@ -67,7 +67,7 @@ pub(super) enum Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
         let array = column(batch, name)?;
         let int = array.as_primitive_opt::<Int32Type>().map(Self::Int);
         let long = || array.as_primitive_opt::<Int64Type>().map(Self::Long);
@@ -80,7 +80,7 @@ impl<'a> Numbers<'a> {
 
     // Numbers of hits are milliseconds, seconds and counts, far below 2^53.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    pub(super) fn get(&self, row: usize) -> Option<f64> {
+    pub(crate) fn get(&self, row: usize) -> Option<f64> {
         match self {
             Self::Int(array) => valid(*array, row).then(|| f64::from(array.value(row))),
             Self::Long(array) => valid(*array, row).then(|| array.value(row) as f64),
@@ -97,30 +97,30 @@ fn valid(array: &dyn Array, row: usize) -> bool {
 }
 
 /// A column of yes and no.
-pub(super) struct Flags<'a>(&'a BooleanArray);
+pub(crate) struct Flags<'a>(&'a BooleanArray);
 
 impl<'a> Flags<'a> {
-    pub(super) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
+    pub(crate) fn of(batch: &'a RecordBatch, name: &str) -> Result<Self, ArrowError> {
         of_type(batch, name).map(Self)
     }
 
-    pub(super) fn get(&self, row: usize) -> Option<bool> {
+    pub(crate) fn get(&self, row: usize) -> Option<bool> {
         valid(self.0, row).then(|| self.0.value(row))
     }
 }
 
 /// Whole numbers.
-pub(super) fn ints<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int32Array, ArrowError> {
+pub(crate) fn ints<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int32Array, ArrowError> {
     of_type(batch, name)
 }
 
 /// Texts without a dictionary.
-pub(super) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, ArrowError> {
+pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, ArrowError> {
     of_type(batch, name)
 }
 
 /// Microseconds.
-pub(super) fn times<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64], ArrowError> {
+pub(crate) fn times<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [i64], ArrowError> {
     let times = column(batch, name)?.as_primitive_opt::<TimestampMicrosecondType>();
     times
         .map(|times| times.values().as_ref())

@@ -73,6 +73,11 @@ impl Source<'_> {
                 self.moments(|_, place| place.hour, values, put);
                 Ok(())
             }
+            Origin::Site => {
+                let id = values.number(self.plan.site.into());
+                self.rows().for_each(|row| put(row, id));
+                Ok(())
+            }
             Origin::Weekday => {
                 self.moments(|calendar, place| calendar.weekday(place.day), values, put);
                 Ok(())

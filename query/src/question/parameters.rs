@@ -1,6 +1,7 @@
 //! The query string as pairs of name and value, each name known and given once; refusals.
 
 use percent_encoding::percent_decode_str;
+use serde_json::Value as Json;
 
 /// Why a question was refused: the parts of a problem document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,16 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// The refusal of a parameter that there is not.
+    fn no_parameter(name: &str, value: String, known: &[&str]) -> Self {
+        let unknown = Self::unknown(name, name, known);
+        let hint = unknown.suggestion.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
+        let detail = format!("there is no parameter {name:?} here{}", hint.unwrap_or_default());
+        Self { value, detail, ..unknown }
+    }
+}
+
 /// The parameters of one question.
 #[derive(Debug, Default)]
 pub struct Parameters(Vec<(String, String)>);
@@ -68,11 +79,7 @@ impl Parameters {
             let name = decode(name).map_err(|name| Refused::new(&name, "", NOT_UTF8))?;
             let value = decode(value).map_err(|value| Refused::new(&name, &value, NOT_UTF8))?;
             if !known.contains(&name.as_str()) {
-                let mut refused = Refused::unknown(&name, &name, known);
-                let nearest = refused.suggestion.clone().unwrap_or_default();
-                refused.value = value;
-                refused.detail = format!("there is no parameter {name:?}; did you mean {nearest}?");
-                return Err(refused);
+                return Err(Refused::no_parameter(&name, value, known));
             }
             if pairs.iter().any(|(given, _)| *given == name) {
                 return Err(Refused::new(
@@ -82,6 +89,40 @@ impl Parameters {
                 ));
             }
             pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Reads a JSON object: texts, numbers, true, false, and lists of them for comma lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parameters::parse`], and when the text is no such object.
+    pub fn from_json(text: &str, known: &[&str]) -> Result<Self, Refused> {
+        let refused = |why: String| Refused::new("", "", why);
+        let read: Json = serde_json::from_str(text)
+            .map_err(|error| refused(format!("the body is no JSON: {error}")))?;
+        let Json::Object(members) = read else {
+            return Err(refused("the body is no JSON object of parameters".to_owned()));
+        };
+        let mut pairs = Vec::new();
+        for (name, value) in members {
+            let text = match &value {
+                Json::Null => continue,
+                Json::Array(list) => {
+                    list.iter().map(plain).collect::<Option<Vec<_>>>().map(|list| list.join(","))
+                }
+                value => plain(value),
+            };
+            let text = text.ok_or_else(|| {
+                let detail =
+                    format!("{name} must be text, a number, true, false or a list of them");
+                Refused::new(&name, &value.to_string(), detail)
+            })?;
+            if !known.contains(&name.as_str()) {
+                return Err(Refused::no_parameter(&name, text, known));
+            }
+            pairs.push((name, text));
         }
         Ok(Self(pairs))
     }
@@ -143,6 +184,14 @@ impl Parameters {
             names.push(given);
         }
         Ok(names)
+    }
+}
+
+fn plain(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(_) | Json::Bool(_) => Some(value.to_string()),
+        _ => None,
     }
 }
 

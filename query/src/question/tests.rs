@@ -11,11 +11,18 @@ fn parse(query: &str) -> Result<Question, Refused> {
         include: vec!["/news".into()],
         exclude: vec!["/news/old/".into()],
     }];
-    Question::parse(query, &Surroundings { today: &|_| TODAY, sections: &sections })
+    let segments = [
+        Segment { name: "uk".into(), filter: "country==GB".into() },
+        Segment { name: "old".into(), filter: "gone==GB".into() },
+    ];
+    Question::parse(
+        query,
+        &Surroundings { sites: &[1], today: &|_| TODAY, sections: &sections, segments: &segments },
+    )
 }
 
 fn refused(query: &str) -> Refused {
-    parse(query).unwrap_err()
+    parse(query).and_then(|question| question.compared()).unwrap_err()
 }
 
 #[test]
@@ -30,6 +37,9 @@ fn a_typo_is_refused_with_the_nearest_right_name() {
         ("metrics=visits&order=-visit", "order", "visits"),
         ("tz=Europe/Berln", "tz", "Europe/Berlin"),
         ("section=nws", "section", "news"),
+        ("filter=contry==GB", "filter", "country"),
+        ("segment=ukk", "segment", "uk"),
+        ("segment=old", "segment", "goal"),
         ("period=mont", "period", "month"),
     ] {
         let refused = refused(query);
@@ -61,6 +71,13 @@ fn what_makes_no_sense_is_refused() {
         ("date=last0", "date"),
         ("period=range&date=2026-11-24", "date"),
         ("section=%ff", "section"),
+        ("filter=country", "filter"),
+        ("compare=last", "compare"),
+        ("explain=yes", "explain"),
+        ("cursor=x", "cursor"),
+        ("cursor=W10", "cursor"),
+        ("from=0001-01-01&to=0001-01-01&compare=year", "compare"),
+        ("filter=country==GB;goal=@1", "filter"),
         ("=1", ""),
     ] {
         assert_eq!(refused(query).parameter, parameter, "{query}");
@@ -99,6 +116,50 @@ fn a_section_ends_at_the_borders_of_labels() {
         assert!(holds(query, "/news") && holds(query, "/news/x") && !holds(query, "/newsletter"));
     }
     assert!(holds("section=/", "/x") && !holds("section=news", "/news/old/x"));
+}
+
+#[test]
+fn a_filter_is_decoded_twice_and_a_segment_holds_besides() {
+    let question = parse("filter=title==a%252Cb&segment=uk").unwrap();
+    let values: Vec<&str> =
+        question.filters.iter().flat_map(Filter::conditions).map(|it| it.value.as_str()).collect();
+    assert_eq!((question.filters.len(), values), (2, vec!["a,b", "gb"]));
+    let refused = refused("filter=country==GB;device=mobile");
+    assert!(refused.detail.starts_with("filter at character 13: "), "{}", refused.detail);
+}
+
+#[test]
+fn dates_are_compared_with_as_many_before_or_a_year_earlier() {
+    for (query, from, to) in [
+        ("from=2026-11-10&to=2026-11-16&compare=previous", "2026-11-03", "2026-11-09"),
+        ("from=2026-03-01&to=2026-03-31&compare=previous", "2026-02-01", "2026-02-28"),
+        ("from=2026-01-01&to=2026-03-31&compare=previous", "2025-10-01", "2025-12-31"),
+        ("period=year&date=2024-05-01&compare=previous", "2023-01-01", "2023-12-31"),
+        ("from=2024-02-29&to=2024-03-01&compare=year", "2023-02-28", "2023-03-01"),
+        ("from=2025-02-01&to=2025-02-28&compare=year", "2024-02-01", "2024-02-29"),
+    ] {
+        let compared = parse(query).unwrap().compared().unwrap().unwrap();
+        let found = (compared.from.to_string(), compared.to.to_string());
+        assert_eq!(found, (from.to_owned(), to.to_owned()), "{query}");
+    }
+    assert_eq!(parse("").unwrap().compared(), Ok(None));
+}
+
+#[test]
+fn a_cursor_is_of_its_own_question() {
+    use crate::count::Value;
+    let query = "metrics=visits&by=page,goal&from=2026-11-01&limit=5";
+    let question = parse(query).unwrap();
+    let cursor = Cursor {
+        time: String::new(),
+        by: vec![Value::Text("/ü\"".into()), Value::Number(-3), Value::Null],
+        metrics: vec![Some(0.1 + 0.2), None],
+    };
+    let text = cursor.write(&question);
+    assert_eq!(parse(&format!("{query}&cursor={text}")).unwrap().cursor, Some(cursor));
+    assert!(parse(&format!("metrics=visits&by=page,goal&from=2026-11-01&cursor={text}")).is_ok());
+    assert_eq!(refused(&format!("{query}&bots=only&cursor={text}")).parameter, "cursor");
+    assert_eq!(refused(&format!("{query}&offset=1&cursor={text}")).parameter, "cursor");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_DATE_ATTEMPTS, QUERY_READ_BYTES};
 use lake::orders::Orders;
+use object_store::path::Path;
 
 use super::Scanner;
 use super::decode::{self, Pending, on_thread, schema_of};
@@ -13,7 +16,7 @@ use super::error::ScanError;
 use super::list::{self, Objects};
 use super::open::{self, Opened};
 use super::prune::{Piece, pieces};
-use super::waiting::{self, Hidden, Mask};
+use super::waiting::{self, Hidden, Mask, WorkedOut};
 use crate::count::{Counter, Tally};
 use crate::plan::Plan;
 
@@ -35,33 +38,73 @@ pub(super) async fn count(
     (dt, hidden): (Date, &Orders),
     mut objects: Objects,
 ) -> Result<DateCount, ScanError> {
-    let mut attempt = 1;
+    let mut attempts = 0;
     loop {
         match try_count(scanner, plan, (dt, hidden), &objects).await {
-            Err(ScanError::Replaced(path)) if attempt < QUERY_DATE_ATTEMPTS => {
-                tracing::debug!(%dt, attempt, "{path} was replaced; {dt} is read again");
-                attempt += 1;
-                let mut listed = list::dates(&scanner.store, &[dt]).await?;
-                objects = listed.remove(&dt).unwrap_or_default();
+            Err(ScanError::Replaced(path)) => {
+                objects = list_again(scanner, dt, path, &mut attempts).await?;
             }
             done => return done,
         }
     }
 }
 
-async fn try_count(
+/// The rows of a date; begun again as [`count`] is.
+pub(super) async fn rows(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    (dt, hidden): (Date, &Orders),
+    mut objects: Objects,
+) -> Result<Vec<RecordBatch>, ScanError> {
+    let mut attempts = 0;
+    loop {
+        match try_rows(scanner, plan, (dt, hidden), &objects).await {
+            Err(ScanError::Replaced(path)) => {
+                objects = list_again(scanner, dt, path, &mut attempts).await?;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The objects that a date has by now; not for ever.
+async fn list_again(
+    scanner: &Scanner,
+    dt: Date,
+    replaced: Path,
+    attempts: &mut u32,
+) -> Result<Objects, ScanError> {
+    *attempts += 1;
+    if *attempts == QUERY_DATE_ATTEMPTS {
+        return Err(ScanError::Replaced(replaced));
+    }
+    tracing::debug!(%dt, attempts, "{replaced} was replaced; {dt} is read again");
+    let mut listed = list::dates(&scanner.store, &[dt]).await?;
+    Ok(listed.remove(&dt).unwrap_or_default())
+}
+
+/// A date's objects, opened; none where orders cover the whole date.
+#[derive(Default)]
+struct OpenedDate {
+    parts: Vec<Arc<Opened>>,
+    /// What hits that wait change; none when none is the site's.
+    worked_out: Option<WorkedOut>,
+    /// Hits wait to be merged.
+    waiting: bool,
+}
+
+async fn open_date(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
     objects: &Objects,
-) -> Result<DateCount, ScanError> {
+) -> Result<OpenedDate, ScanError> {
     if hidden.cover_date(plan.site, dt) {
-        let tally = Counter::new(Arc::clone(plan)).finish();
-        return Ok(DateCount { dt, tally, waiting: false });
+        return Ok(OpenedDate::default());
     }
     let mut opens = Vec::new();
     for part in &objects.parts {
-        opens.push(open::table(&scanner.store, &scanner.footers, part));
+        opens.push(open::table(&scanner.store, &scanner.footers, part, &plan.work));
     }
     let parts: Vec<Arc<Opened>> =
         futures_util::future::try_join_all(opens).await?.into_iter().map(Arc::new).collect();
@@ -72,6 +115,43 @@ async fn try_count(
     let hidden =
         Hidden { dt, in_table: hidden_in(&parts, plan.site, hidden), orders: hidden.clone() };
     let worked_out = waiting::work_out(scanner, plan, &parts, hot, hidden).await?;
+    Ok(OpenedDate { parts, worked_out, waiting })
+}
+
+async fn try_rows(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    asked: (Date, &Orders),
+    objects: &Objects,
+) -> Result<Vec<RecordBatch>, ScanError> {
+    let OpenedDate { parts, worked_out, .. } = open_date(scanner, plan, asked, objects).await?;
+    let read = waiting::read(scanner, plan.site, &parts, &plan.columns, None).await?;
+    let mut out = Vec::new();
+    for (at, rows) in read.into_iter().enumerate() {
+        let skip = worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(at));
+        for rows in rows {
+            let marks = skip.and_then(|skip| skip.of(rows.first_row, rows.batch.num_rows()));
+            out.push(match marks {
+                None => rows.batch,
+                Some(marks) => {
+                    let kept: BooleanArray = marks.iter().map(|mark| Some(!mark)).collect();
+                    filter_record_batch(&rows.batch, &kept)?
+                }
+            });
+        }
+    }
+    out.extend(worked_out.map(|worked_out| worked_out.rows));
+    Ok(out)
+}
+
+async fn try_count(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    (dt, hidden): (Date, &Orders),
+    objects: &Objects,
+) -> Result<DateCount, ScanError> {
+    let opened = open_date(scanner, plan, (dt, hidden), objects).await?;
+    let OpenedDate { parts, worked_out, waiting } = opened;
     let day = plan.calendar.day_of_partition(dt);
     let mut counter = Counter::new(Arc::clone(plan));
     for (at, part) in parts.iter().enumerate() {
@@ -82,7 +162,7 @@ async fn try_count(
         if let Some(worked_out) = worked_out {
             counter.count(&worked_out.rows, day, None)?;
         }
-        Ok(counter.finish())
+        Ok(counter.finish()?)
     })
     .await?;
     Ok(DateCount { dt, tally, waiting })
@@ -150,6 +230,7 @@ fn in_groups(plan: &Plan, opened: &Opened) -> Vec<Vec<Piece>> {
     let mut groups: Vec<Vec<Piece>> = Vec::new();
     let mut room = 0;
     for piece in pieces(metadata, plan.site) {
+        plan.work.add_row_group();
         let bytes = needed(&piece);
         match groups.last_mut() {
             Some(group) if bytes <= room => group.push(piece),

@@ -159,7 +159,11 @@ pub(super) async fn read(
             pending.iter().flat_map(|pending| pending.needs.iter().cloned()).collect();
         let bytes = match opened.whole.as_ref().and_then(|whole| slice(whole, &ranges)) {
             Some(bytes) => bytes,
-            None => fetch(store, &opened.path, opened.e_tag.as_deref(), &ranges).await?,
+            None => {
+                let bytes = fetch(store, &opened.path, opened.e_tag.as_deref(), &ranges).await?;
+                opened.work.add_bytes(bytes.iter().map(Bytes::len).sum());
+                bytes
+            }
         };
         let opened = Arc::clone(opened);
         pending = on_thread(cpu, move || {

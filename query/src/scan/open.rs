@@ -14,6 +14,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataPushDecoder};
 use super::error::ScanError;
 use super::fetch::fetch;
 use super::footers::{Footer, Footers};
+use crate::work::Work;
 
 /// An opened version of an object.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(super) struct Opened {
     pub(super) footer: Footer,
     /// All its bytes, where it is small.
     pub(super) whole: Option<Bytes>,
+    /// Where reads of it are counted.
+    pub(super) work: Arc<Work>,
 }
 
 /// Opens a listed table object; [`ScanError::Replaced`] when it is no longer what was listed.
@@ -30,10 +33,13 @@ pub(super) async fn table(
     store: &StoreRef,
     footers: &Footers,
     listed: &ObjectMeta,
+    work: &Arc<Work>,
 ) -> Result<Opened, ScanError> {
+    work.add_object();
+    let work = Arc::clone(work);
     let (path, e_tag) = (&listed.location, listed.e_tag.clone());
     if let Some(footer) = e_tag.as_deref().and_then(|e_tag| footers.get(path, e_tag)) {
-        return Ok(Opened { path: path.clone(), e_tag, footer, whole: None });
+        return Ok(Opened { path: path.clone(), e_tag, footer, whole: None, work });
     }
     let small = listed.size <= QUERY_SMALL_OBJECT_BYTES;
     let range = (!small)
@@ -44,21 +50,28 @@ pub(super) async fn table(
     // Where the listing had no ETag, the rest is pinned to that of this read.
     let (e_tag, size) = (got.meta.e_tag.clone().or(e_tag), got.meta.size);
     let bytes = got.bytes().await.map_err(reading)?;
+    work.add_bytes(bytes.len());
     let footer = read_footer(store, path, e_tag.as_deref(), size, bytes.clone()).await?;
     if let Some(e_tag) = e_tag.as_deref() {
         footers.put(path, e_tag, &footer);
     }
-    Ok(Opened { path: path.clone(), e_tag, footer, whole: small.then_some(bytes) })
+    Ok(Opened { path: path.clone(), e_tag, footer, whole: small.then_some(bytes), work })
 }
 
 /// Reads a hot object whole; it is immutable.
-pub(super) async fn hot(store: &StoreRef, path: Path) -> Result<Opened, ScanError> {
-    let path = &path;
+pub(super) async fn hot(
+    store: &StoreRef,
+    path: Path,
+    work: &Arc<Work>,
+) -> Result<Opened, ScanError> {
+    let (path, work) = (&path, Arc::clone(work));
+    work.add_object();
     let reading = |error| ScanError::reading(path, error);
     let got = store.get_opts(path, GetOptions::default()).await.map_err(reading)?;
     let bytes = got.bytes().await.map_err(reading)?;
+    work.add_bytes(bytes.len());
     let footer = read_footer(store, path, None, bytes.len() as u64, bytes.clone()).await?;
-    Ok(Opened { path: path.clone(), e_tag: None, footer, whole: Some(bytes) })
+    Ok(Opened { path: path.clone(), e_tag: None, footer, whole: Some(bytes), work })
 }
 
 /// The footer of an object of `size` bytes whose end is `tail`; what it lacks is read.

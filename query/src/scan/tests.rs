@@ -129,7 +129,11 @@ async fn store(merged: &[u64], waiting: &[Vec<u64>]) -> StoreRef {
 }
 
 fn question(query: &str) -> Question {
-    Question::parse(query, &Surroundings { today: &|_| DAY, sections: &[] }).unwrap()
+    Question::parse(
+        query,
+        &Surroundings { sites: &[1], today: &|_| DAY, sections: &[], segments: &[] },
+    )
+    .unwrap()
 }
 
 async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
@@ -143,7 +147,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
     );
     let plan = Arc::new(Plan::new(1, question, calendar));
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
-    let scanned = scanner.scan(&plan, &beside).await.unwrap();
+    let scanned = scanner.scan(&[(Arc::clone(&plan), beside.to_vec())]).await.unwrap();
     (plan, scanned)
 }
 
@@ -151,7 +155,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
 async fn answer(scanner: &Scanner, query: &str) -> String {
     let question = question(query);
     let (plan, scanned) = ask(scanner, &question).await;
-    format!("{}{:?}", csv_body(&question, &plan, &scanned.counted), scanned.counted.totals)
+    format!("{}{:?}", csv_body(&question, &plan, &scanned.counted, None), scanned.counted.totals)
 }
 
 fn questions() -> Vec<String> {
@@ -166,6 +170,9 @@ fn questions() -> Vec<String> {
         "from=2026-11-24&by=event_category&bots=only",
         "from=2026-11-24&by=duration_band,goal",
         "from=2026-11-24&tz=Asia/Kolkata&interval=day&by=hour_of_day,weekday&bots=include",
+        "from=2026-11-24&filter=country==x,device!=y;title=@x&by=page",
+        "from=2026-11-24&bots=include&by=page\
+         &filter=pageUrl=@news;pageTitle==x,countryCode!=y;visited_path!=/;events<2,exitPageTitle!=x",
         "from=2026-11-24&tz=Pacific/Auckland&interval=hour&order=-visits&limit=3&by=entry_page",
     ]
     .iter()
@@ -326,14 +333,14 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
         put(&store, &path, &rows, &Holds::default()).await;
         let footers = Footers::new(QUERY_FOOTER_CACHE_BYTES);
-        let opened = open::table(&store, &footers, &listed).await;
+        let opened = open::table(&store, &footers, &listed, &Arc::default()).await;
         assert!(matches!(opened, Err(ScanError::Replaced(_))), "{opened:?}");
         let scanner = Scanner::new(Arc::clone(&store));
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
         let counted =
             date::count(&scanner, &plan, (DAY, &Orders::default()), objects).await.unwrap();
-        let again = scanner.scan(&plan, &[DAY]).await.unwrap();
+        let again = scanner.scan(&[(Arc::clone(&plan), vec![DAY])]).await.unwrap();
         assert_eq!(counted.tally.into_counted(&plan).totals, again.counted.totals);
     });
 }

@@ -98,7 +98,7 @@ pub(super) async fn work_out(
 ) -> Result<Option<WorkedOut>, ScanError> {
     let mut opens = Vec::new();
     for path in hot {
-        opens.push(open::hot(&scanner.store, path));
+        opens.push(open::hot(&scanner.store, path, &plan.work));
     }
     let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
     let hot: Vec<Arc<Opened>> = opens.map_ok(Arc::new).try_collect().await?;
@@ -152,7 +152,7 @@ fn covered(orders: &Orders, dt: Date, rows: &[RecordBatch]) -> Result<Vec<Record
 }
 
 /// By object: the site's rows of some columns; with masks only the rows that these mark.
-async fn read(
+pub(super) async fn read(
     scanner: &Scanner,
     site: i32,
     objects: &[Arc<Opened>],

@@ -1,0 +1,226 @@
+//! One question of one or several sites: from parameters to the body of its answer.
+//!
+//! Each site has its own settings and zone, and so its own plan; what is counted comes together.
+//! Whether somebody may ask is decided before.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use lake::limits::MAX_QUESTION_SITES;
+use lake::site::{Identity, Site, list_sites};
+use lake::store::StoreRef;
+
+use crate::answer::{Compared, Facts, csv_body, json_body};
+use crate::calendar::{Calendar, Interval};
+use crate::handler::{Answered, Failed, JSON, NO_SITE, Query, failed_scan, unread};
+use crate::plan::{Plan, needs_hours};
+use crate::question::{Format, Parameters, Question, Refused, Surroundings};
+use crate::scan::Scanned;
+use crate::work::Work;
+
+/// The sites of `sites=1,2`; none for `sites=all`.
+pub(crate) fn sites(text: Option<&str>) -> Result<Option<Vec<i32>>, Refused> {
+    let text = text.unwrap_or_default();
+    if text == "all" {
+        return Ok(None);
+    }
+    let id = |id: &str| id.trim().parse().ok().filter(|id: &i32| *id > 0);
+    let ids: Option<BTreeSet<i32>> = text.split(',').map(id).collect();
+    let ids = ids.ok_or_else(|| {
+        Refused::new("sites", text, "sites must be ids of sites such as 1,2, or all")
+    })?;
+    within_limit(ids.len(), text)?;
+    Ok(Some(ids.into_iter().collect()))
+}
+
+/// The ids of all sites that `covers` allows.
+pub(crate) async fn all_sites(
+    store: &StoreRef,
+    covers: &(dyn Fn(i32) -> bool + Sync),
+) -> Result<Vec<i32>, Failed> {
+    let mut ids = list_sites(store).await.map_err(|error| unread(&error))?;
+    ids.retain(|id| covers(*id));
+    within_limit(ids.len(), "all")?;
+    if ids.is_empty() { Err(NO_SITE) } else { Ok(ids) }
+}
+
+fn within_limit(count: usize, text: &str) -> Result<(), Refused> {
+    if count <= MAX_QUESTION_SITES {
+        return Ok(());
+    }
+    let detail =
+        format!("there are {count} sites; one question takes {MAX_QUESTION_SITES} at most");
+    Err(Refused::new("sites", text, detail))
+}
+
+/// A site with the question that it is asked.
+struct Asked {
+    site: Arc<Site>,
+    question: Question,
+}
+
+impl Query {
+    /// Answers a question of these sites; `by_sites` says that it named them itself.
+    pub(crate) async fn metrics(
+        &self,
+        ids: &[i32],
+        parameters: &Parameters,
+        by_sites: bool,
+    ) -> Result<Answered, Failed> {
+        let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
+        let now_ms = self.clock.now_ms();
+        let mut asked: Vec<Asked> = Vec::new();
+        for id in ids {
+            let site = self.site(*id).await?;
+            // The dates are one site's: all questions are about the same.
+            let first = asked.first().map_or(&site, |first| &first.site);
+            let today = |zone: Option<&TimeZone>| today(first, zone, now_ms);
+            let question = Question::from_parameters(
+                parameters,
+                &Surroundings {
+                    sites: ids,
+                    today: &today,
+                    sections: &site.settings.sections,
+                    segments: &site.settings.segments,
+                },
+            )?;
+            asked.push(Asked { site, question });
+        }
+        one_zone_of_hours(&asked)?;
+        let (plan, scanned, compared) = self.count(&asked, &work).await?;
+        let Some(first) = asked.first() else { return Err(NO_SITE) };
+        let question = &first.question;
+        if question.format == Format::Csv {
+            let body = csv_body(question, &plan, &scanned.counted, compared.as_ref());
+            return Ok(Answered { status: 200, kind: "text/csv; charset=utf-8", body });
+        }
+        let identities: Vec<Identity> =
+            asked.iter().map(|asked| asked.site.settings.identity).collect();
+        let facts = Facts {
+            by_sites,
+            timezone: timezone(&asked),
+            identities: &identities,
+            waiting: &scanned.waiting,
+            today: today(&first.site, question.tz.as_ref(), now_ms),
+            now_ms,
+        };
+        let body = json_body(question, &plan, &scanned.counted, compared.as_ref(), &facts);
+        Ok(Answered { status: 200, kind: JSON, body })
+    }
+
+    pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
+        self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)
+    }
+
+    /// Counts the question and, side by side, that of the dates it is compared with.
+    async fn count(
+        &self,
+        asked: &[Asked],
+        work: &Arc<Work>,
+    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>), Failed> {
+        let mut plans = Vec::new();
+        let mut earlier = Vec::new();
+        let mut compared = None;
+        for (number, Asked { site, question }) in (0_u32..).zip(asked) {
+            plans.push(plan(site, question, number, work));
+            if let Some(before) = question.compared()? {
+                earlier.push(plan(site, &before, number, work));
+                compared.get_or_insert(before);
+            }
+        }
+        let scans =
+            futures_util::future::try_join(self.scanner.scan(&plans), self.scanner.scan(&earlier));
+        let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
+        let first = |plans: Vec<(Arc<Plan>, Vec<Date>)>| plans.into_iter().next().map(|it| it.0);
+        let compared = compared.zip(first(earlier));
+        let compared =
+            compared.map(|(question, plan)| Compared { question, plan, counted: before.counted });
+        let plan = first(plans).ok_or(NO_SITE)?;
+        Ok((plan, scanned, compared))
+    }
+}
+
+fn plan(
+    site: &Site,
+    question: &Question,
+    site_number: u32,
+    work: &Arc<Work>,
+) -> (Arc<Plan>, Vec<Date>) {
+    let calendar = calendar(question, site);
+    let partitions = partitions(&calendar, site);
+    let plan = Plan::new(site.settings.id, question, calendar);
+    let (goals, work) = (site.settings.goals.clone(), Arc::clone(work));
+    (Arc::new(Plan { goals, site_number, work, ..plan }), partitions)
+}
+
+fn today(site: &Site, zone: Option<&TimeZone>, now_ms: i64) -> Date {
+    match zone {
+        None => site.local_date(now_ms),
+        Some(zone) => {
+            let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+            now.to_zoned_datetime(zone.clone()).date()
+        }
+    }
+}
+
+/// Hours of different zones do not stand in one row.
+fn one_zone_of_hours(asked: &[Asked]) -> Result<(), Refused> {
+    let by_hour = asked.first().is_some_and(|first| first.question.interval == Interval::Hour);
+    if !by_hour || timezone(asked).is_some() {
+        return Ok(());
+    }
+    let detail = "the sites have different time zones; give tz, or an interval of a day or more";
+    Err(Refused::new("interval", Interval::Hour.name(), detail))
+}
+
+/// The one zone of an answer.
+fn timezone(asked: &[Asked]) -> Option<&str> {
+    let first = asked.first()?;
+    if let Some(zone) = &first.question.tz {
+        return zone.iana_name();
+    }
+    let zone = first.site.settings.timezone.as_str();
+    asked.iter().all(|asked| asked.site.settings.timezone == zone).then_some(zone)
+}
+
+/// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
+fn calendar(question: &Question, site: &Site) -> Calendar {
+    let zone_of = |day: Date| {
+        question.tz.clone().unwrap_or_else(|| {
+            let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
+            site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
+        })
+    };
+    let dates = (question.from, question.to);
+    let needs_hours = needs_hours(question) || question.interval == Interval::Hour;
+    Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
+}
+
+/// The site's dates that the question's days lie in.
+fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
+    let Some((start_us, end_us)) = calendar.span_us() else { return calendar.days().to_vec() };
+    let first = site.local_date(start_us.div_euclid(1000));
+    let last = site.local_date((end_us - 1).div_euclid(1000));
+    first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_are_ids_within_the_limit() {
+        assert_eq!(sites(Some("2,1, 2")), Ok(Some(vec![1, 2])));
+        assert_eq!(sites(Some("all")), Ok(None));
+        for wrong in [None, Some(""), Some("0"), Some("-1"), Some("1,"), Some("1,all"), Some("x")] {
+            assert_eq!(sites(wrong).unwrap_err().parameter, "sites", "{wrong:?}");
+        }
+        let of = |count: usize| {
+            sites(Some(&(1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",")))
+        };
+        assert!(of(MAX_QUESTION_SITES - 1).is_ok() && of(MAX_QUESTION_SITES).is_ok());
+        assert!(of(MAX_QUESTION_SITES + 1).is_err());
+    }
+}

@@ -1,0 +1,208 @@
+//! What the metrics API answers beside numbers: whose sites, which page, what happens just now.
+
+use lake::clock::SeededRandom;
+use lake::limits::{LIVE_HITS, MAX_QUESTION_BYTES};
+use lake::site::{SiteSettings, put_site};
+use lake::token::add_token;
+use serde_json::{Value, json};
+
+use crate::house::{House, NOW_MS, batch, http_event};
+
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0";
+
+fn run(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
+}
+
+/// Sends one hit of site 1 from an address, seconds ago, and appends it.
+async fn hit(house: &House, seconds_ago: i64, address: &str, fields: Value) {
+    let mut body =
+        json!({"v": 1, "site": 1, "kind": "pageview", "ts": NOW_MS - seconds_ago * 1000});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let headers =
+        json!({"user-agent": BROWSER, "authorization": format!("Bearer {}", house.token)});
+    let before = house.records().len();
+    let answer =
+        house.request(http_event("POST", "/hit", &headers, &body.to_string(), address)).await;
+    assert_eq!(answer.status_code, 204, "{answer:?}");
+    house.append(batch("shardId-000000000000", before, &house.records()[before..])).await;
+}
+
+async fn asked(house: &House, method: &str, target: &str, token: &str, body: &str) -> (i64, Value) {
+    let headers = json!({"authorization": format!("Bearer {token}")});
+    let answer = house.query(http_event(method, target, &headers, body, "203.0.113.9")).await;
+    let text = serde_json::to_value(&answer.body).unwrap();
+    (answer.status_code, serde_json::from_str(text.as_str().unwrap()).unwrap())
+}
+
+async fn got(house: &House, target: &str) -> Value {
+    let (status, answer) = asked(house, "GET", target, &house.token, "").await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+#[test]
+fn live_counts_by_minute_and_shows_nobody() {
+    run(async {
+        let house = House::new().await;
+        let url = |path: &str| json!({"url": format!("https://shop.example{path}"), "title": "T"});
+        hit(&house, 0, "192.0.2.1", url("/now")).await;
+        hit(&house, 250, "192.0.2.1", url("/before")).await;
+        hit(&house, 1_700, "192.0.2.2", url("/long-ago")).await;
+        hit(&house, 1_900, "192.0.2.3", url("/too-long-ago")).await;
+        let mut ping = url("/now");
+        ping["kind"] = json!("ping");
+        hit(&house, 1, "192.0.2.1", ping).await;
+        let live = got(&house, "/v1/sites/1/live").await;
+        assert_eq!(live["last_5"], json!({"visitors": 1, "pageviews": 2}));
+        assert_eq!(live["last_30"], json!({"visitors": 2, "pageviews": 3}));
+        let minutes = live["minutes"].as_array().unwrap();
+        assert_eq!(minutes.len(), 30);
+        let now = json!({"time": "2026-03-10T12:00:00+00:00", "visitors": 1, "pageviews": 1});
+        assert_eq!(minutes[29], now);
+        let paths: Vec<&str> = live["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hit| hit["path"].as_str().unwrap())
+            .collect();
+        assert_eq!(paths, ["/now", "/before", "/long-ago"]);
+        let keys: Vec<&String> = live["hits"][0].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["ts", "kind", "path", "title", "country", "device"]);
+        house.merge(json!({"dates": ["2026-03-10"]})).await;
+        assert_eq!(got(&house, "/v1/sites/1/live").await, live, "after the merge");
+        for number in 0..=LIVE_HITS {
+            hit(&house, 60, "192.0.2.9", url(&format!("/{number}"))).await;
+        }
+        let live = got(&house, "/v1/sites/1/live").await;
+        assert_eq!(live["hits"].as_array().unwrap().len(), LIVE_HITS);
+    });
+}
+
+#[test]
+fn several_sites_are_those_of_the_token() {
+    run(async {
+        let house = House::new().await;
+        let other = SiteSettings::parse(r#"{"id":2,"timezone":"Asia/Kolkata"}"#).unwrap();
+        put_site(&house.store, &other, NOW_MS, false).await.unwrap();
+        let only = |sites: Vec<i32>, seed: u64| {
+            let store = house.store.clone();
+            async move {
+                let random = SeededRandom::new(seed);
+                add_token(&store, &random, 0, (true, false), Some(sites)).await.unwrap()
+            }
+        };
+        let (second, none) = (only(vec![2], 7).await, only(vec![3], 8).await);
+        hit(&house, 0, "192.0.2.1", json!({"url": "https://shop.example/"})).await;
+        hit(&house, 0, "192.0.2.1", json!({"site": 2, "url": "https://shop.example/"})).await;
+        let all = got(&house, "/v1/metrics?sites=all&by=site&metrics=visitors").await;
+        assert_eq!(
+            (&all["sites"], &all["timezone"], &all["site"]),
+            (&json!([1, 2]), &Value::Null, &Value::Null)
+        );
+        assert_eq!(all["rows"], json!([{"site": 1, "visitors": 1}, {"site": 2, "visitors": 1}]));
+        assert_eq!(all["totals"]["visitors"], 2, "visitors are those of each site");
+        for (target, token, status) in [
+            ("/v1/metrics?sites=1,2", &house.token, 200),
+            ("/v1/metrics?sites=1,2", &second, 403),
+            ("/v1/metrics?sites=1,3", &second, 403),
+            ("/v1/metrics?sites=2", &second, 200),
+            ("/v1/metrics?sites=all", &second, 200),
+            ("/v1/metrics?sites=all", &none, 404),
+            ("/v1/metrics?sites=3", &none, 404),
+            ("/v1/metrics", &second, 400),
+            ("/v1/metrics?sites=0", &second, 400),
+            ("/v1/metrics?sites=all&interval=hour", &house.token, 400),
+            ("/v1/metrics?sites=all&interval=hour&tz=UTC", &house.token, 200),
+            ("/v1/sites/2/metrics?sites=2", &second, 400),
+            ("/v1/sites/2/live?from=today", &second, 400),
+            ("/v1/sites/1/live", &second, 403),
+        ] {
+            assert_eq!(asked(&house, "GET", target, token, "").await.0, status, "{target}");
+        }
+    });
+}
+
+#[test]
+fn a_question_as_json_is_the_same_question() {
+    run(async {
+        let house = House::new().await;
+        hit(&house, 0, "192.0.2.1", json!({"url": "https://shop.example/a,b"})).await;
+        let post =
+            async |body: &str| asked(&house, "POST", "/v1/metrics", &house.token, body).await;
+        let question = json!({
+            "sites": [1], "metrics": ["pageviews", "visits"], "by": "page", "limit": 5, "explain": false,
+            "filter": "page==/a%2Cb", "tz": null,
+        });
+        let mut answer = post(&question.to_string()).await.1;
+        let target =
+            "/v1/metrics?sites=1&metrics=pageviews,visits&by=page&limit=5&filter=page%3D%3D/a%5C,b";
+        assert_eq!(answer["rows"], json!([{"page": "/a,b", "pageviews": 1, "visits": 1}]));
+        assert_eq!(answer.take(), got(&house, target).await);
+        for (body, parameter) in [
+            ("", ""),
+            ("[]", ""),
+            (r#"{"sites":1,"metrix":"visits"}"#, "metrix"),
+            (r#"{"sites":1,"metrics":[["visits"]]}"#, "metrics"),
+            (r#"{"sites":1,"limit":1.5}"#, "limit"),
+            (r#"{"sites":{}}"#, "sites"),
+        ] {
+            let (status, problem) = post(body).await;
+            assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{body}");
+        }
+        let of_bytes = |bytes: usize| format!("{}{}", " ".repeat(bytes - 11), r#"{"sites":1}"#);
+        for (bytes, status) in [
+            (MAX_QUESTION_BYTES - 1, 200),
+            (MAX_QUESTION_BYTES, 200),
+            (MAX_QUESTION_BYTES + 1, 413),
+        ] {
+            assert_eq!(post(&of_bytes(bytes)).await.0, status, "{bytes}");
+        }
+        let elsewhere = asked(&house, "POST", "/v1/sites/1/metrics", &house.token, "{}").await;
+        assert_eq!(elsewhere.0, 405);
+    });
+}
+
+#[test]
+fn a_cursor_stays_right_while_hits_come_in() {
+    run(async {
+        let house = House::new().await;
+        let page = async |path: &str| {
+            hit(&house, 0, "192.0.2.1", json!({"url": format!("https://shop.example{path}")}))
+                .await;
+        };
+        for path in ["/b", "/d", "/f"] {
+            page(path).await;
+        }
+        let target = "/v1/sites/1/metrics?metrics=pageviews&by=page&order=page&limit=1";
+        let mut answer = got(&house, target).await;
+        let mut seen = vec![answer["rows"][0]["page"].as_str().unwrap().to_owned()];
+        for path in ["/a", "/c", "/b", "/g"] {
+            page(path).await;
+        }
+        while let Some(cursor) = answer["next_cursor"].as_str() {
+            answer = got(&house, &format!("{target}&cursor={cursor}")).await;
+            seen.push(answer["rows"][0]["page"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(seen, ["/b", "/c", "/d", "/f", "/g"]);
+        assert_eq!(answer["row_count"], 6);
+    });
+}
+
+#[test]
+fn what_a_question_took_is_explained() {
+    run(async {
+        let house = House::new().await;
+        hit(&house, 0, "192.0.2.1", json!({"url": "https://shop.example/"})).await;
+        house.merge(json!({"dates": ["2026-03-10"]})).await;
+        let target = "/v1/sites/1/metrics?from=2026-03-10&to=2026-03-10";
+        assert!(got(&house, target).await.get("explain").is_none());
+        let explain = got(&house, &format!("{target}&explain=true")).await["explain"].take();
+        assert_eq!((&explain["objects"], &explain["row_groups"]), (&json!(1), &json!(1)));
+        assert_eq!(
+            explain["phases_ms"],
+            json!({"list": 0, "scan": 0, "answer": 0}),
+            "the clock stands"
+        );
+    });
+}

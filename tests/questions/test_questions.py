@@ -1,0 +1,298 @@
+"""Random questions: what the program answers while hits wait is what DuckDB says after the merge.
+
+HITLAKE_QUESTIONS=SEED asks the same questions again; HITLAKE_SOAK asks so many times as many.
+"""
+
+import itertools
+import json
+import math
+import os
+import random
+import time
+import urllib.parse
+
+import pytest
+
+import inputs
+import sql
+import traffic
+from harness import SOAK, Serve
+
+QUESTIONS = 300
+BODY = 500
+SEED = int(os.environ.get("HITLAKE_QUESTIONS", random.SystemRandom().randrange(10**9)))
+ZONES = {1: "Europe/Berlin", 2: "UTC"}
+DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
+ASKED_ZONES = ["Asia/Kolkata", "America/New_York", "Pacific/Auckland", "UTC"]
+SECTIONS = {"news": (["/news"], ["/news/x/"]), "shop": (["/shop/", "/blog"], [])}
+SEGMENTS = {"uk": [[("country", "==", "GB")]], "readers": [[("visited_section", "==", "/news")], [("actions", ">", "1")]]}
+OPERATORS = ["==", "!=", ">=", ">", "<=", "<", "=@", "!@", "=^", "=$"]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory, shared):
+    """Questions, each with the program's answer."""
+    folder = tmp_path_factory.mktemp("questions")
+    serve = Serve(folder / "data")
+    try:
+        put_sites(serve)
+        hits = traffic.make(1500, SEED)
+        send(serve, [hit | {"site": 2} for hit in traffic.make(300, SEED + 1)])
+        send(serve, hits[:len(hits) // 2])
+        done = serve.command("import", shared / "access-logs" / "apache_logs", "--site", 2)
+        assert done.returncode == 0, done.stderr
+        serve.drained()
+        # The rest waits: of some dates only, so that both ways of reading are tried.
+        waiting = [hit for hit in hits[len(hits) // 2:] if hit["ts"] % 2 or hit["ts"] < 1000 * (traffic.datetime.datetime.combine(traffic.FIRST, traffic.datetime.time(), traffic.ZONE).timestamp() + 3 * 86_400)]
+        send(serve, waiting)
+        appended(serve, len(hits[:len(hits) // 2]) + len(waiting))
+        values = Values(hits)
+        chance = random.Random(SEED)
+        questions = [Asked(chance, values) for _ in range(QUESTIONS * SOAK)]
+        for question in questions:
+            question.ask(serve)
+        serve.drained()
+        yield questions, sql.Table(serve.data / "store")
+    finally:
+        serve.kill()
+
+
+def put_sites(serve):
+    for site, zone in ZONES.items():
+        settings = {"id": site, "name": "Shop", "timezone": zone, "ecommerce": True,
+                    "sections": [{"name": name, "include": include, "exclude": exclude} for name, (include, exclude) in SECTIONS.items()],
+                    "segments": [{"name": name, "filter": written(groups)} for name, groups in SEGMENTS.items()]}
+        path = serve.data / "site.json"
+        path.write_text(json.dumps(settings))
+        done = serve.command("site", "put", path)
+        assert done.returncode == 0, done.stderr
+    serve.kill()
+    serve.start()  # reads the settings anew
+
+
+def send(serve, hits):
+    for at in range(0, len(hits), BODY):
+        status, headers, _ = serve.request("/hit", json.dumps(hits[at:at + BODY]).encode(), {"Authorization": f"Bearer {serve.token}"})
+        assert (status, headers["Hitlake-Dropped"]) == (204, None)
+
+
+def appended(serve, hits):
+    """Waits until answers show all hits of site 1."""
+    deadline = time.monotonic() + 20
+    asked = f"metrics=hits&bots=include&from={DATES[1][0]}&to={DATES[1][-1]}"
+    while (found := serve.metrics(asked)["totals"]["hits"]) != hits:
+        assert time.monotonic() < deadline, f"{found} of {hits} hits after 20 seconds"
+        time.sleep(0.1)
+
+
+class Values:
+    """Texts that names may have: those of the hits, and some that none has."""
+
+    def __init__(self, hits):
+        texts = {"", "0", "x", "new", "returning", "direct", "website", "search", "campaign", "/", "pageviews", "events", "chrome", "Windows", "desktop", "smartphone",
+                 "mobile", "unknown", "/presentations/", "semicomplete.com", "www.semicomplete.com", "/blog", "GET", "2-5", "0-10", "1", "other"}
+        for hit in hits:
+            texts |= {str(value) for value in hit.values() if isinstance(value, str)}
+            texts |= {str(value) for nested in hit.values() if isinstance(nested, dict) for value in nested.values() if value is not None}
+        ours = {"id", "ip", "user_agent", "page_view"}
+        self.texts = sorted(texts - {hit[name] for hit in hits for name in ours & hit.keys()})
+        self.numbers = ["", "0", "1", "2", "2.5", "5", "7", "9", "10.25", "60", "100", "300", "-1"]
+
+
+def condition(chance, values):
+    name = chance.choice(list(sql.NAMES))
+    rows, _, number, _ = sql.NAMES[name]
+    if rows == "hit" and name not in ("hour_of_day", "weekday") and chance.random() < 0.35:
+        name = f"visited_{name}"
+    if number:
+        return name, chance.choice(OPERATORS[:6] if (value := chance.choice(values.numbers)) else OPERATORS[:2]), value
+    value = chance.choice(values.texts)
+    if value and chance.random() < 0.4:
+        start = chance.randrange(len(value))
+        value = value[start:start + chance.randrange(1, 8)]
+    value = chance.choice([value, value.upper(), value.lower()])
+    return name, chance.choice(OPERATORS if value else OPERATORS[:2]), value
+
+
+def written(groups, chance=None):
+    """In the grammar; separators escaped in one way or the other."""
+    def value(text):
+        if chance and chance.random() < 0.5:
+            return urllib.parse.quote(text, safe="")
+        text = text.replace("%", "%25").replace("+", "%2B").replace("\\", "%5C")
+        return text.replace(",", "\\,").replace(";", "\\;")
+
+    return ";".join(",".join(f"{name}{operator}{value(text)}" for name, operator, text in group) for group in groups)
+
+
+class Asked:
+    """One random question, the program's answer, and the oracle's."""
+
+    def __init__(self, chance, values):
+        self.sites = chance.choice([[1], [1], [1], [2], [2], [1, 2]])
+        first, last = sorted(chance.choices(DATES[self.sites[0]], k=2))
+        tz = chance.choice([None, None, chance.choice(ASKED_ZONES)])
+        self.metrics = chance.sample(sql.METRICS, chance.randint(1, 6))
+        self.interval = chance.choice([*["none"] * 4, "hour", "day", "week", "month", "year"])
+        if self.interval == "hour" and len(self.sites) > 1:
+            tz = tz or "UTC"
+        self.by = self.dimensions(chance)
+        self.compare = chance.choice(["previous", "year"]) if self.interval != "hour" and chance.random() < 0.25 else None
+        bots = chance.choice(["exclude", "exclude", "include", "only"])
+        depth = chance.choice([1, 1, 2, 3])
+        filters, segment, section = [], None, None
+        if chance.random() < 0.7:
+            filters = [[condition(chance, values) for _ in range(chance.choice([1, 1, 2, 3]))] for _ in range(chance.choice([1, 1, 2, 3]))]
+        if chance.random() < 0.15:
+            segment = chance.choice(list(SEGMENTS))
+        if chance.random() < 0.15:
+            section = chance.choice([*SECTIONS, "/news/", "/"])
+        self.order = chance.choice([None, *self.metrics[:2], "-" + self.metrics[-1], *(f"-{name}" for name in self.by)])
+        self.parameters = {"metrics": ",".join(self.metrics), "from": first, "to": last, "interval": self.interval, "by": ",".join(self.by), "bots": bots, "tz": tz,
+                           "section_depth": depth, "filter": written(filters, chance), "segment": segment, "section": section, "compare": self.compare,
+                           "order": self.order, "limit": 100_000}
+        self.parameters = {name: value for name, value in self.parameters.items() if value}
+        self.page = chance.choice([None, None, None, 1, 3, 10])
+        self.posted = chance.random() < 0.3
+        parts = [sql.Filter(groups) for groups in (filters, SEGMENTS.get(segment)) if groups]
+        paths = SECTIONS.get(section, ([section], [])) if section else None
+        of = lambda site, dates: sql.Question(site, ZONES[site], tz, *dates, self.interval, self.by, bots, paths, depth, parts)
+        self.dates = [(first, last), *([sql.earlier(self.compare, first, last)] if self.compare else [])]
+        self.oracles = [[of(site, dates) for site in self.sites] for dates in self.dates]
+
+    @staticmethod
+    def dimensions(chance):
+        kinds = {None}
+        by = []
+        for name in chance.sample(list(sql.DIMENSIONS), chance.choice([0, 0, 1, 1, 2, 3])):
+            kind = sql.DIMENSIONS[name][1]
+            if len(kinds | {kind}) <= 2:
+                kinds.add(kind)
+                by.append(name)
+        return by
+
+    def ask(self, serve):
+        self.answer = self.once(serve, self.parameters)
+        self.pages = []
+        if self.page and self.interval == "none":
+            cursor = {}
+            while len(self.pages) < 5 and cursor is not None:
+                page = self.once(serve, self.parameters | cursor | {"limit": self.page})
+                self.pages.append(page["rows"])
+                cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+
+    def once(self, serve, parameters):
+        headers = {"Authorization": f"Bearer {serve.token}"}
+        if self.posted:
+            body = parameters | {"sites": self.sites, "metrics": self.metrics}
+            status, _, answer = serve.request("/v1/metrics", json.dumps(body).encode(), headers)
+        elif len(self.sites) > 1:
+            status, _, answer = serve.request("/v1/metrics?sites=all&" + urllib.parse.urlencode(parameters), headers=headers)
+        else:
+            status, _, answer = serve.request(f"/v1/sites/{self.sites[0]}/metrics?" + urllib.parse.urlencode(parameters), headers=headers)
+        assert status == 200, (parameters, answer)
+        return json.loads(answer)
+
+    def of(self, sums):
+        return [sql.metric(name, sums) for name in self.metrics]
+
+    def wrong(self, table):
+        """What differs."""
+        answers = []
+        for oracles in self.oracles:
+            by_row, totals, combinations = zip(*(oracle.answer(table, self.metrics) for oracle in oracles))
+            answers.append([sql.added(by_row), sql.added([{(): of} for of in totals]).get((), {}), set().union(*combinations)])
+        timed = ["time"] if self.interval != "none" else []
+        key_of = lambda row: tuple(row[name] for name in [*timed, *self.by])
+        rows = {key_of(row): row for row in self.answer["rows"]}
+        by_row, totals, combinations = answers[0]
+        different = {}
+
+        def check(what, found, sums):
+            if not same(found := [found[name] for name in self.metrics], expected := self.of(sums)):
+                different[what] = found, expected
+
+        for key in rows.keys() | by_row.keys():
+            if key in rows:
+                check(key, rows[key], by_row.get(key, {}))
+            elif not same(self.of(by_row[key]), self.of({})):
+                different[key] = "not answered"
+        check("totals", self.answer["totals"], totals)
+        if self.by and not self.parameters.get("tz") and self.answer["row_count"] != len(combinations):
+            different["row_count"] = self.answer["row_count"], len(combinations)
+        if self.interval == "none" and [key_of(row) for row in sorted(self.answer["rows"], key=self.place)] != list(rows):
+            different["order"] = list(rows)[:5]
+        if self.pages and [*itertools.chain(*self.pages)] != self.answer["rows"][:len(self.pages) * self.page]:
+            different["pages"] = self.pages
+        if self.compare:
+            self.check_earlier(answers[1], rows, check)
+        return different
+
+    def check_earlier(self, earlier, rows, check):
+        labels, before = (sql.buckets(self.interval, *dates) for dates in self.dates)
+        check("earlier totals", self.answer["totals"]["previous"], earlier[1])
+        for key, row in rows.items():
+            if self.interval == "none":
+                check(("earlier", *key), row["previous"], earlier[0].get(key, {}))
+            elif (at := labels.index(key[0])) < len(before):
+                check(("earlier", *key), row["previous"], earlier[0].get((before[at], *key[1:]), {}))
+            else:
+                assert set(row["previous"].values()) == {None}
+        for row in [*rows.values(), self.answer["totals"]]:
+            for name in self.metrics:
+                now, then = row[name], row["previous"][name]
+                change = None if now is None or then is None else now - then
+                rate = change / then if change is not None and then else None
+                assert same([row["change"][name], row["change_rate"][name]], [change, rate]), (name, row)
+
+    def place(self, row):
+        """In the documented order: what was asked, the first metric from the largest, dimensions; null last."""
+        def dimension(value):
+            return (value is None, 0, b"") if value is None else (False, value, b"") if isinstance(value, int) else (False, 0, value.encode())
+
+        def by_metric(name, descending):
+            value = row[name]
+            return (value is None, 0) if value is None else (False, -value if descending else value)
+
+        first = by_metric(self.metrics[0], True), [dimension(row[name]) for name in self.by]
+        if not self.order:
+            return first
+        name, descending = self.order.removeprefix("-"), self.order.startswith("-")
+        if name in self.metrics:
+            return by_metric(name, descending), *first
+        value = dimension(row[name])
+        return (value[0], Descending(value)) if descending else value, *first
+
+
+class Descending:
+    """Turns an order."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __lt__(self, other):
+        return other.value < self.value
+
+    def __eq__(self, other):
+        return other.value == self.value
+
+
+def same(left, right):
+    return all(a == b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(left, right, strict=True))
+
+
+def test_answers_are_those_of_sql(asked):
+    questions, table = asked
+    failed = []
+    for question in questions:
+        if wrong := question.wrong(table):
+            failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}")
+    shown = "\n".join(failed[:5])
+    assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
+def test_the_questions_are_worth_asking(asked):
+    questions, _ = asked
+    full = sum(any(question.answer["totals"].get(name) for name in question.metrics) for question in questions)
+    print(f"HITLAKE_QUESTIONS={SEED}: {full} of {len(questions)} answers are not empty")
+    assert full > len(questions) / 3
