@@ -4,6 +4,7 @@
 //! never fails a batch: what cannot be read is kept in `rejected/` with its bytes. Only the
 //! store's absence fails it, and then all of it, because every object is written create-only.
 
+mod account;
 pub mod report;
 pub mod row;
 
@@ -17,12 +18,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
+use lake::dropped::Dropped;
 use lake::hit::{DecodeError, Hit};
 use lake::layout::{self, Batch, RowsOfHour};
+use lake::metrics::Started;
 use lake::parquet_file;
 use object_store::{PutMode, PutOptions, PutPayload};
 
 use crate::enrich::{BOTS_VERSION, Enricher};
+use account::{Accounts, arrival};
 use lake::store::StoreRef;
 use report::{Appended, Report};
 use row::Row;
@@ -58,8 +62,8 @@ impl Append {
     ///
     /// As [`Append::handle`].
     pub async fn report(&self, records: &[KinesisEventRecord]) -> anyhow::Result<Report> {
-        let start = Report::start();
-        let report = start.end(self.append(records).await?);
+        let started = Started::now();
+        let report = Report { done: self.append(records).await?, ended: started.ended() };
         report.log();
         Ok(report)
     }
@@ -73,11 +77,16 @@ impl Append {
         let mut done = Appended { received: records.len(), ..Appended::default() };
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
         let mut by_date: BTreeMap<Date, Vec<Row>> = BTreeMap::new();
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut accounts) = (Vec::new(), Accounts::default());
         for record in records {
             match Hit::decode(&record.kinesis.data.0) {
                 Ok(hit) => by_date.entry(hit.dt).or_default().push(self.enrich(hit)),
                 Err(error) => {
+                    if let Some(dropped) = Dropped::decode(&record.kinesis.data.0) {
+                        done.tell(&dropped);
+                        accounts.dropped(record, &dropped);
+                        continue;
+                    }
                     *done.rejected.entry(error.reason()).or_default() += 1;
                     unreadable.push((record, error));
                 }
@@ -89,12 +98,19 @@ impl Append {
             rejects.push(self.reject(record, error));
         }
         futures_util::stream::iter(rejects)
-            .buffer_unordered(CONCURRENT_REJECTS)
-            .try_collect::<()>()
-            .await?;
+            .buffered(CONCURRENT_REJECTS)
+            .try_collect::<Vec<usize>>()
+            .await?
+            .into_iter()
+            .zip(&unreadable)
+            .for_each(|(bytes, (record, error))| {
+                let name = format!("{}-{}", shard(record), sequence(record));
+                accounts.rejected(record, &name, error.reason(), bytes);
+            });
         for (dt, rows) in by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
-            let bytes = encode(&rows, &done)?;
+            let counts = by_site_and_hour(&rows);
+            let bytes = encode(&rows, &counts, &done)?;
             let length = bytes.len();
             if self.create(&path, bytes).await? {
                 done.bytes += length;
@@ -103,7 +119,10 @@ impl Append {
             }
             done.objects += 1;
             done.stored += rows.len();
+            accounts.rows(dt, &counts);
         }
+        let name = format!("{}-{}-{}", shard(first), sequence(first), sequence(last));
+        accounts.write(&self.store, &name).await?;
         Ok(done)
     }
 
@@ -114,23 +133,29 @@ impl Append {
         Row { hit, device, source, attributed }
     }
 
-    async fn reject(&self, record: &KinesisEventRecord, error: &DecodeError) -> anyhow::Result<()> {
+    /// Keeps a record; the bytes of its object.
+    async fn reject(
+        &self,
+        record: &KinesisEventRecord,
+        error: &DecodeError,
+    ) -> anyhow::Result<usize> {
         tracing::warn!(
             shard = shard(record),
             sequence = sequence(record),
             reason = error.reason(),
             "record rejected"
         );
-        let arrived = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
-        let arrived = jiff::Timestamp::from_millisecond(arrived).unwrap_or_default();
+        let (arrived_ms, dt) = arrival(record);
+        let arrived = jiff::Timestamp::from_millisecond(arrived_ms).unwrap_or_default();
         let body = serde_json::json!({
             "reason": error.reason(),
             "bytes_base64": STANDARD.encode(&record.kinesis.data.0),
             "received_at": arrived.to_string(),
         });
-        let dt = arrived.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
         let path = layout::rejected_object(dt, shard(record), sequence(record));
-        self.create(&path, serde_json::to_vec(&body)?.into()).await.map(|_| ())
+        let body = serde_json::to_vec(&body)?;
+        let length = body.len();
+        self.create(&path, body.into()).await.map(|_| length)
     }
 
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
@@ -151,13 +176,14 @@ impl Append {
     }
 }
 
-fn encode(rows: &[Row], done: &Appended) -> anyhow::Result<bytes::Bytes> {
+fn encode(rows: &[Row], counts: &[RowsOfHour], done: &Appended) -> anyhow::Result<bytes::Bytes> {
     let rejected = done.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
     let batch = Batch {
         received: done.received as u64,
         rejected: rejected.collect(),
-        rows: by_site_and_hour(rows),
+        rows: counts.to_vec(),
         bots: BOTS_VERSION.to_owned(),
+        ..Batch::default()
     };
     let rows = row::batch(rows).context("laying out a hot object")?;
     parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")

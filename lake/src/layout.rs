@@ -136,6 +136,12 @@ pub struct Batch {
     /// The bot lists that marked the rows, with their versions.
     #[serde(default)]
     pub bots: String,
+    /// Hits of the batch that an order of erasure kept from becoming rows; not among `rows`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<RowsOfHour>,
+    /// What an erasure left of another hot object: its hits were accepted under that one's name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rewritten: bool,
 }
 
 /// Rows that ingest received for one site within one hour.
@@ -191,6 +197,7 @@ mod tests {
             rejected: BTreeMap::from([("unreadable".to_owned(), 1)]),
             rows: vec![RowsOfHour { site: 1, hour_ms: 3_600_000, rows: 2 }],
             bots: "isbot 1".to_owned(),
+            ..Batch::default()
         };
         assert_eq!(Batch::from_footer(&batch.to_footer()).unwrap(), batch);
         assert!(Batch::from_footer("[]").is_err());

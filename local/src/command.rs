@@ -1,8 +1,10 @@
 //! One file a command; each takes its place and arguments and prints its result.
 
 pub mod import;
+pub mod ledger;
 pub mod merge;
 pub mod query;
+pub mod reapply;
 pub mod replay;
 pub mod serve;
 pub mod site;

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use compact::append::Append;
 use compact::enrich::Enricher;
 use compact::merge::Merge;
+use ingest::handler::Counters;
+use ingest::places::Places;
 use lake::clock::{Clock, Random, SystemClock, SystemRandom};
 use lake::environment::Environment;
 use lake::limits::SETTINGS_TTL_MS;
@@ -42,6 +44,7 @@ pub struct Place {
     /// Kinesis, where hits go there instead of onto the folder's stream.
     pub kinesis: Option<Arc<dyn HitStream>>,
     merge: Merge,
+    places: Arc<Places>,
     ttl_ms: i64,
 }
 
@@ -91,8 +94,11 @@ impl Place {
         let merge = Merge::new(Arc::clone(&store), Arc::clone(&clock), std::env::temp_dir())
             .with_memory_of(&Environment::process())
             .map_err(|error| Usage(error.to_string()))?;
+        let places = Places::from_environment(&Environment::process())
+            .map_err(|error| Usage(error.to_string()))?;
+        let places = Arc::new(places);
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
-        Ok(Self { data: args.data.clone(), store, clock, random, kinesis, merge, ttl_ms })
+        Ok(Self { data: args.data.clone(), store, clock, random, kinesis, merge, places, ttl_ms })
     }
 
     /// The ingest handler over a stream.
@@ -110,6 +116,8 @@ impl Place {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             origin_secret: None,
+            places: Arc::clone(&self.places),
+            counters: Counters::default(),
         }
     }
 

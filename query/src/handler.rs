@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::answer::{Facts, csv_body, json_body, problem};
 use crate::calendar::{Calendar, Interval};
+use crate::ledger::{self, LedgerError};
 use crate::plan::{Plan, needs_hours};
 use crate::question::{Format, PARAMETERS, Parameters, Question, Refused, Surroundings};
 use crate::report;
@@ -124,6 +125,9 @@ impl Query {
     ) -> Result<Answered, Failed> {
         let site = self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
         let now_ms = self.clock.now_ms();
+        if name == ledger::NAME {
+            return self.ledger(&site, event, now_ms).await;
+        }
         let today = |zone: Option<&TimeZone>| match zone {
             None => site.local_date(now_ms),
             Some(zone) => {
@@ -162,6 +166,22 @@ impl Query {
     }
 }
 
+impl Query {
+    async fn ledger(
+        &self,
+        site: &Site,
+        event: &ApiGatewayV2httpRequest,
+        now_ms: i64,
+    ) -> Result<Answered, Failed> {
+        let query = event.raw_query_string.as_deref().unwrap_or_default();
+        match ledger::answer(&self.scanner, &self.store, site, query, now_ms).await {
+            Ok(body) => Ok(Answered { status: 200, kind: JSON, body }),
+            Err(LedgerError::Refused(refused)) => Err(refused.into()),
+            Err(LedgerError::Scan(error)) => Err(failed_scan(site.settings.id, &error)),
+        }
+    }
+}
+
 /// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
 fn calendar(question: &Question, site: &Site) -> Calendar {
     let zone_of = |day: Date| {
@@ -187,8 +207,8 @@ fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
 fn target(path: &str) -> Option<(i32, &str)> {
     let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
     let id = site.parse().ok().filter(|id| *id > 0)?;
-    (site.bytes().all(|byte| byte.is_ascii_digit()) && report::is_known(report))
-        .then_some((id, report))
+    let is_known = report == ledger::NAME || report::is_known(report);
+    (site.bytes().all(|byte| byte.is_ascii_digit()) && is_known).then_some((id, report))
 }
 
 struct Answered {

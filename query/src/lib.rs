@@ -11,6 +11,8 @@ pub mod count;
 pub mod dimension;
 pub mod fast;
 pub mod handler;
+pub mod ledger;
+pub mod log;
 pub mod metric;
 pub mod plan;
 pub mod question;

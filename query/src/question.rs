@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
 use lake::site::Section;
 
+pub(crate) use dates::dates;
 pub use parameters::{Parameters, Refused};
 
 use crate::calendar::Interval;

@@ -6,4 +6,6 @@ mod events;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod order;

@@ -49,17 +49,17 @@ RIGHTS_ON_DATA = {
         "s3:PutObject": {"salts/"},
     },
     "AppendRole": {
-        "s3:PutObject": {"hot/", "rejected/"},
-        "s3:AbortMultipartUpload": {"hot/", "rejected/"},
+        "s3:PutObject": {"hot/", "rejected/", "ledger/"},
+        "s3:AbortMultipartUpload": {"hot/", "rejected/", "ledger/"},
     },
     "MergeRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/"},
-        "s3:PutObject": {"hits/"},
-        "s3:AbortMultipartUpload": {"hits/"},
-        "s3:DeleteObject": {"hot/", "rejected/", "salts/"},
+        "s3:GetObject": {"hot/", "hits/", "ledger/", "settings/"},
+        "s3:PutObject": {"hits/", "ledger/"},
+        "s3:AbortMultipartUpload": {"hits/", "ledger/"},
+        "s3:DeleteObject": {"hot/", "ledger/", "rejected/", "salts/"},
     },
     "QueryRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/"},
+        "s3:GetObject": {"hot/", "hits/", "ledger/", "rejected/", "parked/", "settings/"},
     },
 }
 

@@ -9,6 +9,7 @@
 //! What cannot be divided are hits linked by fingerprints or clients' ids (one visitor, mostly): a
 //! group larger than a bucket takes more memory than it was given, and a warning says so.
 
+mod anew;
 mod blocks;
 mod components;
 mod copies;
@@ -32,6 +33,7 @@ use lake::limits::{MERGE_BASE_BYTES, MERGE_MAX_RUNS, MERGE_ROW_BYTES, MERGE_ROW_
 use lake::parquet_file::{Writer, adapt};
 
 use super::scratch::Scratch;
+pub use anew::Anew;
 use blocks::BlockReader;
 use plan::Plan;
 use route::{Buckets, Router, work_out};
@@ -51,6 +53,8 @@ pub(super) struct Job {
     pub(super) previous: Option<MergedFooter>,
     /// Goals that hits meet which no merge has seen.
     pub(super) goals: Goals,
+    /// What of the rows is worked out anew.
+    pub(super) anew: Anew,
     /// Which part of the date.
     pub(super) part: u16,
     /// Of how many.

@@ -18,7 +18,7 @@ use lake::store::is_conflict;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
-use super::build::{Built, Job, build};
+use super::build::{Anew, Built, Job, build};
 use super::facts::Facts;
 use super::fetch::{Fetched, fetch};
 use super::scratch::Scratch;
@@ -36,13 +36,13 @@ enum Attempt {
 
 impl Merge {
     /// Merges what waits for a date, part by part; nothing when nothing waits.
-    pub(super) async fn merge_date(&self, dt: Date) -> anyhow::Result<Option<Merged>> {
+    pub(super) async fn merge_date(&self, dt: Date, anew: Anew) -> anyhow::Result<Option<Merged>> {
         self.delete_held(dt).await?;
         let parts = self.parts(dt).await?;
         let mut whole = Merged { dt, ..Merged::default() };
         let mut any = false;
         for part in 0..parts {
-            let (merged, replaced) = self.merge_part(dt, part, parts).await?;
+            let (merged, replaced) = self.merge_part(dt, (part, parts), anew).await?;
             any |= replaced;
             whole.rows += merged.rows;
             whole.bytes += merged.bytes;
@@ -76,10 +76,15 @@ impl Merge {
     }
 
     /// Merges what waits for a part: what it has then, and whether it was replaced.
-    async fn merge_part(&self, dt: Date, part: u16, parts: u16) -> anyhow::Result<(Merged, bool)> {
+    async fn merge_part(
+        &self,
+        dt: Date,
+        (part, parts): (u16, u16),
+        anew: Anew,
+    ) -> anyhow::Result<(Merged, bool)> {
         let mut duplicates = 0;
         for attempt in 1..=MAX_ATTEMPTS {
-            match self.attempt(dt, part, parts, &mut duplicates).await? {
+            match self.attempt(dt, (part, parts), anew, &mut duplicates).await? {
                 // After a replacement whose answer was lost, what it brought is there.
                 Attempt::Nothing(facts) => {
                     let merged = Merged {
@@ -112,8 +117,8 @@ impl Merge {
     async fn attempt(
         &self,
         dt: Date,
-        part: u16,
-        parts: u16,
+        (part, parts): (u16, u16),
+        anew: Anew,
         duplicates: &mut usize,
     ) -> anyhow::Result<Attempt> {
         let path = layout::table_object(dt, part);
@@ -123,7 +128,7 @@ impl Merge {
         let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
         let names = hot.iter().map(|object| object.location.clone());
         let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
-        if waiting.is_empty() {
+        if waiting.is_empty() && !anew.concerns(&facts) {
             return Ok(Attempt::Nothing(facts));
         }
         let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
@@ -135,6 +140,7 @@ impl Merge {
             holds: self.new_holds(&facts.holds, &hot, &waiting),
             previous: facts.merged.clone(),
             goals,
+            anew,
             part,
             parts,
             memory_bytes: self.memory_bytes,
@@ -169,10 +175,13 @@ impl Merge {
         let hot = self.hot_objects(dt).await?;
         let table = self.table(dt).await?;
         let now_ms = self.clock.now_ms();
-        for ObjectMeta { location, .. } in hot {
-            if !table.iter().all(|part| part.held_long_enough(&location, now_ms)) {
-                continue;
-            }
+        let is_old =
+            |location: &Path| table.iter().all(|part| part.held_long_enough(location, now_ms));
+        let old: Vec<Path> = hot.into_iter().map(|object| object.location).filter(is_old).collect();
+        if !old.is_empty() {
+            self.fold_accounts(dt).await?;
+        }
+        for location in old {
             match self.store.delete(&location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error).with_context(|| format!("deleting {location}")),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::RowsOfHour;
+
 /// Microseconds of an hour.
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -36,6 +38,11 @@ pub struct MergedFooter {
     pub hot_bytes: u64,
     /// By site and hour of receipt.
     pub counts: BTreeMap<SiteHour, Counted>,
+    /// Rows that an order of erasure took out, by all merges together; those that append left out
+    /// ([`super::Batch::erased`]) are not among them.
+    pub erased: Vec<RowsOfHour>,
+    /// The lists that marked the rows as bots' (their version); empty where that is not known.
+    pub bots: String,
 }
 
 /// The same as JSON: one short array an entry.
@@ -46,26 +53,30 @@ struct Footer {
     hot_rows: u64,
     hot_bytes: u64,
     counts: Vec<(i32, i64, u64, u64, u64)>,
+    #[serde(default)]
+    erased: Vec<RowsOfHour>,
+    #[serde(default)]
+    bots: String,
 }
 
 impl From<Footer> for MergedFooter {
     fn from(footer: Footer) -> Self {
-        let Footer { rules, parts, hot_rows, hot_bytes, counts } = footer;
+        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, bots } = footer;
         let counts = counts.into_iter().map(|(site, hour, read, kept, duplicates)| {
             ((site, hour), Counted { read, kept, duplicates })
         });
-        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect(), erased, bots }
     }
 }
 
 impl From<MergedFooter> for Footer {
     fn from(merged: MergedFooter) -> Self {
-        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts } = merged;
+        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, bots } = merged;
         let counts =
             counts.into_iter().map(|((site, hour), Counted { read, kept, duplicates })| {
                 (site, hour, read, kept, duplicates)
             });
-        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect() }
+        Self { rules, parts, hot_rows, hot_bytes, counts: counts.collect(), erased, bots }
     }
 }
 
@@ -116,5 +127,7 @@ mod tests {
         assert_eq!(merged.counts.keys().copied().collect::<Vec<_>>(), [(1, 0), (1, 1), (7, -1)]);
         assert_eq!(merged.totals(), Counted { read: 3, kept: 2, duplicates: 1 });
         assert!(MergedFooter::from_footer("[]").is_err());
+        let old = r#"{"rules":"1","parts":1,"hot_rows":0,"hot_bytes":0,"counts":[]}"#;
+        assert_eq!(MergedFooter::from_footer(old).unwrap().erased, []);
     }
 }

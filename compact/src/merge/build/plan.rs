@@ -1,11 +1,14 @@
 //! First pass, over few columns: which rows repeat others, which belong together, and the counts.
 
+use std::collections::BTreeSet;
+
 use lake::layout::{self, MergedFooter, RULES_VERSION};
 
 use super::components::{Bits, Components};
 use super::copies::{Copies, Copy, Key};
 use super::narrow::{NARROW, Narrow, NarrowRow};
-use super::{Job, Memory};
+use super::{Anew, Job, Memory};
+use crate::enrich::BOTS_VERSION;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +38,11 @@ impl Plan {
         let previous = job.previous.clone();
         let counted = previous.is_some();
         let footer = previous.unwrap_or_default();
+        let footer_bots = footer.bots.clone();
         let mut plan = Self {
             out: Bits::new(usize::try_from(memory.rows)?),
             components: Components::new(memory.rows, memory.slots_bytes),
-            may_stand: footer.rules == RULES_VERSION,
+            may_stand: footer.rules == RULES_VERSION && job.anew == Anew::Nothing,
             buckets: memory.buckets,
             footer: MergedFooter {
                 rules: RULES_VERSION.to_owned(),
@@ -46,6 +50,8 @@ impl Plan {
                 hot_rows: footer.hot_rows,
                 hot_bytes: footer.hot_bytes,
                 counts: footer.counts,
+                erased: footer.erased,
+                bots: String::new(),
             },
             duplicates: 0,
         };
@@ -54,7 +60,9 @@ impl Plan {
         }
         let mut copies = Copies::new(memory.rows, memory.keys_bytes, &job.scratch)?;
         let mut ordinal = 0;
+        let mut lists = BTreeSet::new();
         for source in &job.sources {
+            lists.insert(if source.is_table { footer_bots.clone() } else { source.bots()? });
             // Rows of a table object that no counting merge wrote were read from hot objects once.
             let read = !source.is_table || !counted;
             if !source.is_table {
@@ -76,6 +84,12 @@ impl Plan {
             }
         }
         plan.settle(copies)?;
+        plan.footer.bots = match lists.pop_first() {
+            _ if job.anew == Anew::Bots => BOTS_VERSION.to_owned(),
+            // Rows that several lists marked are up to date by none.
+            Some(list) if lists.is_empty() => list,
+            _ => String::new(),
+        };
         Ok(plan)
     }
 

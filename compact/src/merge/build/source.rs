@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use lake::columns::COLUMNS;
-use lake::parquet_file::reader_metadata;
+use lake::parquet_file::{self, reader_metadata};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -107,6 +107,13 @@ impl Source {
         let rows = metadata.metadata().file_metadata().num_rows();
         let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
         Ok((u64::try_from(rows).unwrap_or_default(), u64::try_from(bytes).unwrap_or_default()))
+    }
+
+    /// The lists that marked the rows of a hot object; empty where it does not say.
+    pub(super) fn bots(&self) -> anyhow::Result<String> {
+        let batch = parquet_file::batch(self.metadata()?.metadata());
+        let batch = batch.with_context(|| format!("decoding {}", self.name))?;
+        Ok(batch.map(|batch| batch.bots).unwrap_or_default())
     }
 
     fn metadata(&self) -> anyhow::Result<ArrowReaderMetadata> {
