@@ -4,6 +4,7 @@
 //! never fails a batch: what cannot be read is kept in `rejected/` with its bytes, and what an
 //! order of erasure covers is counted and not stored. Only the store's absence fails it, and then all of it, because every object is written create-only.
 
+mod account;
 pub mod report;
 pub mod row;
 
@@ -17,13 +18,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
+use lake::dropped::Dropped;
 use lake::hit::{DecodeError, Hit};
 use lake::layout::{self, Batch, RowsOfHour};
+use lake::metrics::Started;
 use lake::orders::{Covered, OrderBook, Orders};
 use lake::parquet_file;
 use object_store::{PutMode, PutOptions, PutPayload};
 
 use crate::enrich::{BOTS_VERSION, Enricher};
+use account::{Accounts, arrival};
 use lake::store::StoreRef;
 use report::{Appended, Report};
 use row::Row;
@@ -56,6 +60,8 @@ struct OfDate {
 struct Sorted<'a> {
     by_date: BTreeMap<Date, OfDate>,
     unreadable: Vec<(&'a KinesisEventRecord, DecodeError)>,
+    dropped: Vec<Dropped>,
+    accounts: Accounts,
     erased: usize,
 }
 
@@ -91,8 +97,8 @@ impl Append {
     ///
     /// As [`Append::handle`].
     pub async fn report(&self, records: &[KinesisEventRecord]) -> anyhow::Result<Report> {
-        let start = Report::start();
-        let report = start.end(self.append(records).await?);
+        let started = Started::now();
+        let report = Report { done: self.append(records).await?, ended: started.ended() };
         report.log();
         Ok(report)
     }
@@ -107,8 +113,12 @@ impl Append {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
         let orders = self.orders.erasing().await;
         let orders = orders.context("reading the orders of erasure; the batch comes again")?;
-        let sorted = self.sort(records, &orders.orders);
+        let mut sorted = self.sort(records, &orders.orders);
+        let mut accounts = std::mem::take(&mut sorted.accounts);
         done.erased = sorted.erased;
+        for dropped in &sorted.dropped {
+            done.tell(dropped);
+        }
         for (_, error) in &sorted.unreadable {
             *done.rejected.entry(error.reason()).or_default() += 1;
         }
@@ -118,13 +128,20 @@ impl Append {
             rejects.push(self.reject(record, error));
         }
         futures_util::stream::iter(rejects)
-            .buffer_unordered(CONCURRENT_REJECTS)
-            .try_collect::<()>()
-            .await?;
+            .buffered(CONCURRENT_REJECTS)
+            .try_collect::<Vec<usize>>()
+            .await?
+            .into_iter()
+            .zip(&sorted.unreadable)
+            .for_each(|(bytes, (record, error))| {
+                let name = format!("{}-{}", shard(record), sequence(record));
+                accounts.rejected(record, &name, error.reason(), bytes);
+            });
         for (dt, of_date) in sorted.by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
             let rows = of_date.rows.len();
-            let bytes = encode(of_date, &done)?;
+            let counts = by_site_and_hour(&of_date.rows);
+            let bytes = encode(&of_date, &counts, &done)?;
             let length = bytes.len();
             if self.create(&path, bytes).await? {
                 done.bytes += length;
@@ -133,7 +150,10 @@ impl Append {
             }
             done.objects += 1;
             done.stored += rows;
+            accounts.rows(dt, &counts, &of_date.erased);
         }
+        let name = format!("{}-{}-{}", shard(first), sequence(first), sequence(last));
+        accounts.write(&self.store, &name).await?;
         Ok(done)
     }
 
@@ -144,18 +164,32 @@ impl Append {
             match Hit::decode(data) {
                 Ok(hit) if orders.cover(&hit) => sorted.erase(hit.dt, hit.site, hit.received),
                 Ok(hit) => sorted.by_date.entry(hit.dt).or_default().rows.push(self.enrich(hit)),
-                Err(error) => {
-                    let arrived = arrived(record);
-                    match orders.cover_unreadable(data, arrived.as_millisecond()) {
-                        Some(Covered { site, received_ms, dt }) => {
-                            sorted.erase(dt.unwrap_or_else(|| date(arrived)), site, received_ms);
-                        }
-                        None => sorted.unreadable.push((record, error)),
-                    }
-                }
+                Err(error) => Self::sort_other(record, error, orders, &mut sorted),
             }
         }
         sorted
+    }
+
+    /// A record that is no hit: what ingest dropped, or what cannot be read.
+    fn sort_other<'a>(
+        record: &'a KinesisEventRecord,
+        error: DecodeError,
+        orders: &Orders,
+        sorted: &mut Sorted<'a>,
+    ) {
+        let data = &record.kinesis.data.0;
+        if let Some(dropped) = Dropped::decode(data) {
+            sorted.accounts.dropped(record, &dropped);
+            sorted.dropped.push(dropped);
+            return;
+        }
+        let (arrived_ms, arrived) = arrival(record);
+        match orders.cover_unreadable(data, arrived_ms) {
+            Some(Covered { site, received_ms, dt }) => {
+                sorted.erase(dt.unwrap_or(arrived), site, received_ms);
+            }
+            None => sorted.unreadable.push((record, error)),
+        }
     }
 
     fn enrich(&self, hit: Hit) -> Row {
@@ -165,21 +199,29 @@ impl Append {
         Row { hit, device, source, attributed }
     }
 
-    async fn reject(&self, record: &KinesisEventRecord, error: &DecodeError) -> anyhow::Result<()> {
+    /// Keeps a record; the bytes of its object.
+    async fn reject(
+        &self,
+        record: &KinesisEventRecord,
+        error: &DecodeError,
+    ) -> anyhow::Result<usize> {
         tracing::warn!(
             shard = shard(record),
             sequence = sequence(record),
             reason = error.reason(),
             "record rejected"
         );
-        let arrived = arrived(record);
+        let (arrived_ms, dt) = arrival(record);
+        let arrived = jiff::Timestamp::from_millisecond(arrived_ms).unwrap_or_default();
         let body = serde_json::json!({
             "reason": error.reason(),
             "bytes_base64": STANDARD.encode(&record.kinesis.data.0),
             "received_at": arrived.to_string(),
         });
-        let path = layout::rejected_object(date(arrived), shard(record), sequence(record));
-        self.create(&path, serde_json::to_vec(&body)?.into()).await.map(|_| ())
+        let path = layout::rejected_object(dt, shard(record), sequence(record));
+        let body = serde_json::to_vec(&body)?;
+        let length = body.len();
+        self.create(&path, body.into()).await.map(|_| length)
     }
 
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
@@ -200,14 +242,19 @@ impl Append {
     }
 }
 
-fn encode(of_date: OfDate, done: &Appended) -> anyhow::Result<bytes::Bytes> {
+fn encode(
+    of_date: &OfDate,
+    counts: &[RowsOfHour],
+    done: &Appended,
+) -> anyhow::Result<bytes::Bytes> {
     let rejected = done.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
     let batch = Batch {
         received: done.received as u64,
         rejected: rejected.collect(),
-        rows: by_site_and_hour(&of_date.rows),
-        erased: of_date.erased,
+        rows: counts.to_vec(),
+        erased: of_date.erased.clone(),
         bots: BOTS_VERSION.to_owned(),
+        ..Batch::default()
     };
     let rows = row::batch(&of_date.rows).context("laying out a hot object")?;
     parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")
@@ -227,16 +274,6 @@ fn by_site_and_hour(rows: &[Row]) -> Vec<RowsOfHour> {
 fn shard(record: &KinesisEventRecord) -> &str {
     let id = record.event_id.as_deref().unwrap_or_default();
     id.split_once(':').map_or("shardId-unknown", |(shard, _)| shard)
-}
-
-/// When the record came to the stream.
-fn arrived(record: &KinesisEventRecord) -> jiff::Timestamp {
-    let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
-    jiff::Timestamp::from_millisecond(arrived_ms).unwrap_or_default()
-}
-
-fn date(arrived: jiff::Timestamp) -> Date {
-    arrived.to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 fn sequence(record: &KinesisEventRecord) -> &str {

@@ -4,12 +4,14 @@
 //! the table object is replaced whole if nobody else has replaced it meanwhile, else the date is
 //! begun again, so that two merges at once are harmless and one killed anywhere leaves no trace.
 
+mod account;
 mod build;
 mod date;
 mod due;
 pub(crate) mod facts;
 mod fetch;
 mod rejected;
+pub mod report;
 mod scratch;
 
 use std::path::PathBuf;
@@ -30,6 +32,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
+pub use build::Anew;
 use facts::FactsCache;
 use scratch::Scratch;
 
@@ -128,10 +131,11 @@ impl Merge {
     /// When a date could not be merged; the others have been.
     pub async fn handle(&self, request: Request) -> anyhow::Result<Answer> {
         match request.dates {
-            Some(dates) => self.merge(&dates).await,
+            Some(dates) => self.merge(&dates, Anew::Nothing).await,
             None => {
                 let due = self.due_dates().await?;
-                let answer = self.merge(&due).await?;
+                let answer = self.merge(&due, Anew::Nothing).await?;
+                self.fold_old_accounts().await?;
                 self.delete_old_rejected().await?;
                 let deleted = delete_expired_salts(&self.store, self.clock.now_ms()).await;
                 deleted.context("deleting salts whose period is over")?;
@@ -147,14 +151,25 @@ impl Merge {
     /// As [`Merge::handle`].
     pub async fn merge_all(&self) -> anyhow::Result<Answer> {
         let dates = self.hot_dates().await?;
-        self.merge(&dates).await
+        self.merge(&dates, Anew::Nothing).await
     }
 
-    async fn merge(&self, dates: &[Date]) -> anyhow::Result<Answer> {
+    /// Works history out anew in this, on every date that it concerns; waiting hits of these dates
+    /// are merged with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Merge::handle`]; run again, it goes on with what is left.
+    pub async fn reapply(&self, anew: Anew) -> anyhow::Result<Answer> {
+        let dates: Vec<Date> = self.dates().await?.iter().map(|date| date.dt).collect();
+        self.merge(&dates, anew).await
+    }
+
+    async fn merge(&self, dates: &[Date], anew: Anew) -> anyhow::Result<Answer> {
         let mut answer = Answer::default();
         let mut failed = None;
         for &dt in dates {
-            match self.merge_date(dt).await {
+            match self.merge_date(dt, anew).await {
                 Ok(merged) => answer.dates.extend(merged),
                 Err(error) => {
                     tracing::error!(%dt, "date {dt} not merged: {error:#}");

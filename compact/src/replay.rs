@@ -12,6 +12,7 @@ use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord, Kinesi
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt as _;
+use lake::account::{self, Account, Rejected};
 use lake::hit::Hit;
 use lake::layout;
 use lake::limits::MAX_REPLAY_RECORDS;
@@ -44,7 +45,7 @@ pub struct Replayed {
 
 /// An object of `rejected/` (CONTRACTS, "Objects").
 #[derive(Debug, Deserialize)]
-pub(crate) struct Rejected {
+pub(crate) struct Stored {
     /// The record.
     pub(crate) bytes_base64: String,
     /// When it came to the stream.
@@ -103,10 +104,25 @@ impl Replay {
         let (paths, records): (Vec<Path>, Vec<KinesisEventRecord>) =
             waiting.into_iter().map(|readable| (readable.path, readable.record)).unzip();
         self.append.append(&records).await?;
-        for path in &paths {
+        for (path, record) in paths.iter().zip(&records) {
+            self.account(path, record).await?;
             self.remove(path).await?;
         }
         Ok(paths.len())
+    }
+
+    /// Notes that a rejected record was replayed: it is accepted under its new name alone.
+    async fn account(&self, path: &Path, record: &KinesisEventRecord) -> anyhow::Result<()> {
+        let (Some(dt), name) = (layout::date_of(path), account::name(path)) else { return Ok(()) };
+        let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
+        let rejected = Rejected {
+            replayed: true,
+            ..Rejected::of(&record.kinesis.data.0, arrived_ms, "replayed", 0)
+        };
+        let rejected = BTreeMap::from([(name.to_owned(), rejected)]);
+        let account = Account { rejected, ..Account::default() };
+        let created = account.create(self.append.store.as_ref(), dt, name).await;
+        created.with_context(|| format!("writing the account of {path}"))
     }
 
     async fn parked(&self, done: &mut Replayed) -> anyhow::Result<()> {
@@ -153,7 +169,7 @@ impl Replay {
 
 /// The record in a rejected object and the shard that it came from, if it is a hit now.
 fn readable(path: &Path, bytes: &[u8]) -> Option<(String, KinesisEventRecord)> {
-    let rejected: Rejected = serde_json::from_slice(bytes).ok()?;
+    let rejected: Stored = serde_json::from_slice(bytes).ok()?;
     let data = STANDARD.decode(rejected.bytes_base64).ok()?;
     Hit::decode(&data).ok()?;
     let (shard, sequence) = path.filename()?.strip_suffix(".json")?.rsplit_once('-')?;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
-use ingest::handler::Ingest;
+use ingest::handler::{Counters, Ingest};
 use lake::clock::{Clock, ManualClock, Random, SeededRandom};
 use lake::limits::SETTINGS_TTL_MS;
 use lake::salt::Salts;
@@ -77,6 +77,8 @@ async fn ingest() -> Ingest {
         clock,
         random,
         origin_secret: None,
+        places: Arc::default(),
+        counters: Counters::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an API Gateway 2.0 event to drafts, from what became of them to an answer.
 
 mod answer;
+mod counters;
 mod hints;
 mod matomo;
 mod request;
@@ -11,13 +12,17 @@ use std::sync::Arc;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use http::Method;
 use lake::clock::{Clock, Random};
+use lake::dropped::{Dropped, NO_SITE};
 use lake::salt::Salts;
 use lake::site::SiteCache;
 use lake::stream::{HitStream, Record};
 use lake::token::TokenCache;
 
+pub use counters::{Counted, Counters};
+
 use crate::draft::{Draft, Drop, Request};
 use crate::parse::{json, pixel};
+use crate::places::Places;
 use crate::step::Steps;
 
 /// What ingest needs; built once, before the first event.
@@ -37,6 +42,10 @@ pub struct Ingest {
     pub random: Arc<dyn Random>,
     /// Secret with which CloudFront proves that its headers are its own.
     pub origin_secret: Option<String>,
+    /// Where addresses are.
+    pub places: Arc<Places>,
+    /// What becomes of hits, for the log.
+    pub counters: Counters,
 }
 
 /// What became of the hits of a request.
@@ -131,8 +140,13 @@ impl Ingest {
         drafts: Vec<Result<Draft, Drop>>,
         request: &Request,
     ) -> Result<Outcome, NotAccepted> {
-        let steps = Steps { sites: &self.sites, salts: &self.salts, random: self.random.as_ref() };
-        let mut outcome = Outcome::default();
+        let steps = Steps {
+            sites: &self.sites,
+            salts: &self.salts,
+            random: self.random.as_ref(),
+            places: &self.places,
+        };
+        let (mut outcome, mut told) = (Outcome::default(), Dropped::received(request.received_ms));
         let mut records = Vec::with_capacity(drafts.len());
         for (position, draft) in drafts.into_iter().enumerate() {
             let mut draft = match draft {
@@ -141,6 +155,7 @@ impl Ingest {
                 }
                 Err(reason) => {
                     outcome.drop(position, reason);
+                    told.add(NO_SITE, reason.name(), 1);
                     continue;
                 }
             };
@@ -150,14 +165,32 @@ impl Ingest {
                     partition_key: draft.hit.id.to_string(),
                     data: draft.hit.encode(),
                 }),
-                Err(reason) => outcome.drop(position, reason),
+                Err(reason) => {
+                    outcome.drop(position, reason);
+                    told.add(draft.hit.site, reason.name(), 1);
+                }
             }
         }
         outcome.accepted = records.len();
-        if !records.is_empty() {
-            self.stream.put(records).await.map_err(|error| refused(&error))?;
-        }
+        let bytes = records.iter().map(|record| record.data.len() as u64).sum();
+        let put = async {
+            if records.is_empty() { Ok(Vec::new()) } else { self.stream.put(records).await }
+        };
+        let (put, ()) = tokio::join!(put, self.tell(&told));
+        self.counters.add(&outcome, bytes, put.is_ok());
+        put.map_err(|error| refused(&error))?;
         Ok(outcome)
+    }
+
+    /// Tells the ledger what was dropped. The answer does not depend on it: where the stream does
+    /// not take it, the ledger shows less.
+    pub async fn tell(&self, dropped: &Dropped) {
+        if dropped.is_empty() {
+            return;
+        }
+        if let Err(error) = self.stream.put(vec![dropped.record(self.random.next_u128())]).await {
+            tracing::warn!("the ledger lacks some dropped hits: {error}");
+        }
     }
 }
 

@@ -7,5 +7,6 @@ pub mod draft;
 pub mod handler;
 pub mod kinesis;
 pub mod parse;
+pub mod places;
 pub mod step;
 pub mod text;

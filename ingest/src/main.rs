@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use ingest::handler::Ingest;
+use ingest::handler::{Counters, Ingest};
 use ingest::kinesis::KinesisStream;
+use ingest::places::Places;
 use lake::clock::{Clock, Random, SystemClock, SystemRandom};
 use lake::environment::Environment;
 use lake::limits::SETTINGS_TTL_MS;
+use lake::metrics::Started;
 use lake::salt::Salts;
 use lake::site::SiteCache;
 use lake::store::aws::Aws;
@@ -33,9 +35,15 @@ async fn main() -> Result<(), Error> {
         clock,
         random,
         origin_secret: environment.optional("HITLAKE_ORIGIN_SECRET"),
+        places: Arc::new(Places::from_environment(&environment)?),
+        counters: Counters::default(),
     };
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-        Ok::<ApiGatewayV2httpResponse, Error>(ingest.handle(event.payload).await)
+        let started = Started::now();
+        let answer = ingest.handle(event.payload).await;
+        let counted = ingest.counters.take();
+        counted.line(answer.status_code, ingest.clock.now_ms(), started.ended()).write();
+        Ok::<ApiGatewayV2httpResponse, Error>(answer)
     }))
     .await
 }

@@ -16,6 +16,7 @@ use lake::salt::Salts;
 use lake::site::{Site, SiteCache};
 
 use crate::draft::{Draft, Drop, Request};
+use crate::places::Places;
 
 /// What the steps need.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,8 @@ pub struct Steps<'a> {
     pub salts: &'a Salts,
     /// Ids for hits that bring nothing to make one of.
     pub random: &'a dyn Random,
+    /// Where addresses are.
+    pub places: &'a Places,
 }
 
 /// Settings or salts could not be read; the hit was neither kept nor dropped.
@@ -60,7 +63,7 @@ impl Steps<'_> {
             .map_err(|error| unavailable(&error))?;
         visitor::identify(draft, request, &salt);
         clock::identify(draft, self.random);
-        place::locate(draft, request);
+        place::locate(draft, request, self.places, site.settings.country_fallback);
         Ok(Ok(()))
     }
 }

@@ -4,15 +4,18 @@
 //! This crate knows no HTTP, no Lambda event and no report. Everything here takes
 //! its data, store and clock as arguments.
 
+pub mod account;
 pub mod assemble;
 pub mod clock;
 pub mod columns;
+pub mod dropped;
 pub mod environment;
 pub mod filter;
 pub mod goals;
 pub mod hit;
 pub mod layout;
 pub mod limits;
+pub mod metrics;
 pub mod orders;
 pub mod parquet_file;
 pub mod salt;

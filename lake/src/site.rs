@@ -7,6 +7,7 @@
 mod cache;
 mod check;
 mod error;
+mod history;
 mod pattern;
 mod ready;
 mod settings;
@@ -14,6 +15,7 @@ mod stored;
 
 pub use cache::SiteCache;
 pub use error::SiteError;
+pub use history::changes;
 pub use pattern::{Pattern, PatternError};
 pub use ready::Site;
 pub use settings::{

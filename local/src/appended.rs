@@ -78,9 +78,11 @@ impl AppendedStream {
         Ok(listed.iter().filter_map(|object| Batch::of(&object.location)).collect())
     }
 
-    fn remember(&self, records: &[Date], positions: &[Position]) {
+    fn remember(&self, records: &[Option<Date>], positions: &[Position]) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         for (dt, at) in records.iter().zip(positions) {
+            // What is no hit makes no hot object.
+            let Some(dt) = dt else { continue };
             let known = last.entry((*dt, at.shard.clone())).or_default();
             if compare_sequences(known, &at.sequence).is_lt() {
                 known.clone_from(&at.sequence);
@@ -92,20 +94,20 @@ impl AppendedStream {
 #[async_trait::async_trait]
 impl HitStream for AppendedStream {
     async fn put(&self, records: Vec<Record>) -> Result<Vec<Position>, StreamError> {
-        let dates: Vec<Date> = records.iter().map(date_of).collect();
+        let dates: Vec<Option<Date>> = records.iter().map(date_of).collect();
         let positions = self.inner.put(records).await?;
         self.remember(&dates, &positions);
         Ok(positions)
     }
 }
 
-/// The date of a record that ingest has just encoded.
-fn date_of(record: &Record) -> Date {
+/// The date of a record that ingest has just encoded; none of one that is no hit.
+fn date_of(record: &Record) -> Option<Date> {
     #[derive(Deserialize)]
     struct OfDate {
         dt: Date,
     }
-    serde_json::from_slice::<OfDate>(&record.data).map(|hit| hit.dt).unwrap_or_default()
+    serde_json::from_slice::<OfDate>(&record.data).map(|hit| hit.dt).ok()
 }
 
 /// The run of sequence numbers that a hot object's name tells.

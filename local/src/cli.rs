@@ -49,8 +49,13 @@ pub enum Command {
     Merge(MergeArgs),
     /// Ask the metrics API a question
     Query(Box<QueryArgs>),
+    /// Show what became of every hit, by hour of receipt
+    Ledger(LedgerArgs),
     /// Show hits waiting, last merge, dates and sizes
     Status,
+    /// Work out anew what history has by older lists or settings
+    #[command(subcommand)]
+    Reapply(ReapplyCommand),
     /// Append records after all that were rejected or parked and can be read now
     Replay,
     /// Erase a person's hits, or those before a date, from everything that is stored
@@ -235,6 +240,32 @@ pub struct QueryArgs {
     /// Print JSON or CSV; without it a table on a terminal, JSON elsewhere
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+}
+
+/// `hitlake reapply`
+#[derive(Debug, Subcommand)]
+pub enum ReapplyCommand {
+    /// Mark bots by the list of this program, on dates that another list marked
+    Bots,
+    /// Let all hits of a site reach its goals as they are now
+    Goals {
+        /// Id of the site
+        #[arg(long)]
+        site: i32,
+    },
+}
+
+/// `hitlake ledger`
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// Id of the site
+    pub site: i32,
+    /// First date (YYYY-MM-DD), of receipt
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Last date (YYYY-MM-DD), of receipt
+    #[arg(long)]
+    pub to: Option<String>,
 }
 
 #[cfg(test)]

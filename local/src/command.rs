@@ -2,8 +2,10 @@
 
 pub mod erase;
 pub mod import;
+pub mod ledger;
 pub mod merge;
 pub mod query;
+pub mod reapply;
 pub mod replay;
 pub mod serve;
 pub mod site;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use hitlake::cli::{Cli, Command};
-use hitlake::command::{erase, import, merge, query, replay, serve, site, status, token};
+use hitlake::command::{
+    erase, import, ledger, merge, query, reapply, replay, serve, site, status, token,
+};
 use hitlake::error::exit_code;
 use hitlake::place::Place;
 
@@ -38,7 +40,9 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&place, args).await,
         Command::Merge(args) => merge::run(&place, args).await,
         Command::Query(args) => query::run(&place, args).await,
+        Command::Ledger(args) => ledger::run(&place, args).await,
         Command::Status => status::run(&place).await,
+        Command::Reapply(command) => reapply::run(&place, command).await,
         Command::Replay => replay::run(&place).await,
         Command::Erase(args) => erase::run(&place, args).await,
     }

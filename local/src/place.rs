@@ -8,6 +8,8 @@ use compact::append::Append;
 use compact::enrich::Enricher;
 use compact::erase::Erase;
 use compact::merge::Merge;
+use ingest::handler::Counters;
+use ingest::places::Places;
 use lake::clock::{Clock, Random, SystemClock, SystemRandom};
 use lake::environment::Environment;
 use lake::limits::{ORDER_SEEN_MS, SETTINGS_TTL_MS};
@@ -43,6 +45,7 @@ pub struct Place {
     /// Kinesis, where hits go there instead of onto the folder's stream.
     pub kinesis: Option<Arc<dyn HitStream>>,
     merge: Merge,
+    places: Arc<Places>,
     ttl_ms: i64,
     order_seen_ms: i64,
 }
@@ -93,12 +96,15 @@ impl Place {
         let merge = Merge::new(Arc::clone(&store), Arc::clone(&clock), std::env::temp_dir())
             .with_memory_of(&Environment::process())
             .map_err(|error| Usage(error.to_string()))?;
+        let places = Places::from_environment(&Environment::process())
+            .map_err(|error| Usage(error.to_string()))?;
+        let places = Arc::new(places);
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
         // Appends on this machine can be waited for, those of others not.
         let is_shared = args.store.is_some() || kinesis.is_some();
         let order_seen_ms = if is_shared { ORDER_SEEN_MS } else { 0 };
         let data = args.data.clone();
-        Ok(Self { data, store, clock, random, kinesis, merge, ttl_ms, order_seen_ms })
+        Ok(Self { data, store, clock, random, kinesis, merge, places, ttl_ms, order_seen_ms })
     }
 
     /// The ingest handler over a stream.
@@ -116,6 +122,8 @@ impl Place {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             origin_secret: None,
+            places: Arc::clone(&self.places),
+            counters: Counters::default(),
         }
     }
 

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::answer::problem;
 use crate::ask;
+use crate::ledger::{self, LedgerError};
 use crate::question::{PARAMETERS, Parameters, Refused};
 use crate::report;
 use crate::scan::{ScanError, Scanner};
@@ -150,6 +151,9 @@ impl Query {
             Parameters::parse(query, &[])?;
             return self.live(site).await;
         }
+        if report == ledger::NAME {
+            return self.ledger(site, event).await;
+        }
         let mut parameters = Parameters::parse(query, &PARAMETERS)?;
         if let Some(sites) = parameters.of("sites") {
             let detail = format!("the path names the site; ask {SITES_PATH} for several");
@@ -183,6 +187,19 @@ impl Query {
     }
 }
 
+impl Query {
+    async fn ledger(&self, site: i32, event: &ApiGatewayV2httpRequest) -> Result<Answered, Failed> {
+        let query = event.raw_query_string.as_deref().unwrap_or_default();
+        let site = self.sites.get(site).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
+        let now_ms = self.clock.now_ms();
+        match ledger::answer(&self.scanner, &self.store, &site, query, now_ms).await {
+            Ok(body) => Ok(Answered { status: 200, kind: JSON, body }),
+            Err(LedgerError::Refused(refused)) => Err(refused.into()),
+            Err(LedgerError::Scan(error)) => Err(failed_scan(&error)),
+        }
+    }
+}
+
 /// Where several sites are asked about.
 const SITES_PATH: &str = "/v1/metrics";
 /// The report of the last minutes.
@@ -203,7 +220,7 @@ fn target(path: &str) -> Option<Target<'_>> {
     }
     let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
     let id = site.parse().ok().filter(|id| *id > 0)?;
-    let is_known = report == LIVE || report::is_known(report);
+    let is_known = [LIVE, ledger::NAME].contains(&report) || report::is_known(report);
     (site.bytes().all(|byte| byte.is_ascii_digit()) && is_known).then_some(Target::Site(id, report))
 }
 

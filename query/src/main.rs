@@ -6,6 +6,7 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use lake::clock::{Clock, SystemClock};
 use lake::environment::Environment;
 use lake::limits::SETTINGS_TTL_MS;
+use lake::metrics::Started;
 use lake::site::SiteCache;
 use lake::store::StoreUrl;
 use lake::store::aws::Aws;
@@ -27,7 +28,10 @@ async fn main() -> Result<(), Error> {
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let query = &Query::new(store, sites, tokens, clock);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-        Ok::<ApiGatewayV2httpResponse, Error>(query.handle(event.payload).await)
+        let started = Started::now();
+        let answer = query.handle(event.payload).await;
+        query::log::line(&answer, query.clock.now_ms(), started.ended()).write();
+        Ok::<ApiGatewayV2httpResponse, Error>(answer)
     }))
     .await
 }

@@ -14,6 +14,7 @@ use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH
 use lake::site::{Section, Segment};
 
 pub use cursor::Cursor;
+pub(crate) use dates::dates;
 pub use parameters::{Parameters, Refused};
 
 use crate::calendar::Interval;

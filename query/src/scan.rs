@@ -24,6 +24,8 @@ use jiff::civil::Date;
 use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
 use lake::orders::{OrderBook, Orders};
 use lake::store::StoreRef;
+use object_store::ObjectMeta;
+use object_store::path::Path;
 use tokio::sync::Semaphore;
 
 use crate::count::{Counted, Tally};
@@ -61,6 +63,16 @@ impl Scanner {
             footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
             cpu: Arc::new(Semaphore::new(processors.max(2))),
         }
+    }
+
+    /// The footer of a listed table object.
+    pub(crate) async fn table_footer(&self, listed: &ObjectMeta) -> Result<Footer, ScanError> {
+        Ok(open::table(&self.store, &self.footers, listed, &Arc::default()).await?.footer)
+    }
+
+    /// The footer of a hot object.
+    pub(crate) async fn hot_footer(&self, path: Path) -> Result<Footer, ScanError> {
+        Ok(open::hot(&self.store, path, &Arc::default()).await?.footer)
     }
 
     /// Counts a question: for each of its sites a plan and the partitions, in the order of time.

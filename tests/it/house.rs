@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use compact::append::Append;
 use compact::enrich::Enricher;
 use compact::merge::Merge;
-use ingest::handler::Ingest;
+use ingest::handler::{Counters, Ingest};
 use lake::clock::{Clock, ManualClock, Random, SeededRandom};
 use lake::limits::SETTINGS_TTL_MS;
 use lake::salt::Salts;
@@ -45,11 +45,12 @@ impl HitStream for Kept {
 
 pub(crate) struct House {
     pub(crate) store: StoreRef,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) token: String,
     ingest: Ingest,
     stream: Arc<Kept>,
-    append: Append,
-    merge: Merge,
+    pub(crate) append: Append,
+    pub(crate) merge: Merge,
     query: Query,
     _scratch: TempDir,
 }
@@ -57,8 +58,18 @@ pub(crate) struct House {
 impl House {
     /// With site 1 and a token for it.
     pub(crate) async fn new() -> Self {
-        let store: StoreRef = Arc::new(MemoryStore::new());
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW_MS));
+        Self::new_over(&(Arc::new(MemoryStore::new()) as StoreRef)).await
+    }
+
+    /// The same over a store.
+    pub(crate) async fn new_over(store: &StoreRef) -> Self {
+        Self::over(Arc::clone(store), Arc::clone(store)).await
+    }
+
+    /// The same over `store`, of which append and merge see `seen`.
+    pub(crate) async fn over(store: StoreRef, seen: StoreRef) -> Self {
+        let manual = Arc::new(ManualClock::at(NOW_MS));
+        let clock: Arc<dyn Clock> = Arc::clone(&manual) as Arc<dyn Clock>;
         let random: Arc<dyn Random> = Arc::new(SeededRandom::new(1));
         let site =
             SiteSettings::parse(r#"{"id":1,"name":"Shop","hosts":["shop.example"]}"#).unwrap();
@@ -77,12 +88,15 @@ impl House {
                 clock: Arc::clone(&clock),
                 random,
                 origin_secret: None,
+                places: Arc::default(),
+                counters: Counters::default(),
             },
-            append: Append::new(Arc::clone(&store), Arc::new(Enricher::default())),
-            merge: Merge::new(Arc::clone(&store), Arc::clone(&clock), scratch.path().to_owned()),
+            append: Append::new(Arc::clone(&seen), Arc::new(Enricher::default())),
+            merge: Merge::new(seen, Arc::clone(&clock), scratch.path().to_owned()),
             query: Query::new(Arc::clone(&store), sites(), tokens(), clock),
             stream,
             store,
+            clock: manual,
             token,
             _scratch: scratch,
         }
@@ -118,6 +132,17 @@ impl House {
         let body = serde_json::to_value(&answer.body).unwrap();
         let mut said: Value = serde_json::from_str(body.as_str().unwrap()).unwrap();
         json!({"rows": said["rows"].take(), "totals": said["totals"].take()})
+    }
+
+    /// The ledger of site 1.
+    pub(crate) async fn ledger(&self, question: &str) -> Value {
+        let target = format!("/v1/sites/1/ledger?{question}");
+        let headers = json!({"authorization": format!("Bearer {}", self.token)});
+        let answer =
+            self.query.handle(http_event("GET", &target, &headers, "", "203.0.113.9")).await;
+        assert_eq!(answer.status_code, 200, "{answer:?}");
+        let body = serde_json::to_value(&answer.body).unwrap();
+        serde_json::from_str(body.as_str().unwrap()).unwrap()
     }
 
     pub(crate) async fn query(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {

@@ -6,6 +6,8 @@ mod events;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod questions;

@@ -128,6 +128,12 @@ def test_sites_and_tokens(serve):
     settings.write_text('{"id":2,"name":"Shop","timezone":"Europe/Berlin"}')
     assert serve.command("site", "put", settings).returncode == 0
     assert json.loads(serve.command("site", "show", 2).stdout)["timezone"] == "Europe/Berlin"
+    settings.write_text('{"id":2,"name":"Shop","timezone":"Europe/Berlin","sections":[{"name":"n","include":["/n"]}],"goals":[{"id":1,"name":"g"}]}')
+    said = serve.command("site", "put", settings).stdout.splitlines()
+    assert [line.split(":")[0] for line in said] == ["sections", "goals"]
+    assert "at once, for all history" in said[0] and "hitlake reapply goals --site 2" in said[1]
+    assert serve.command("reapply", "goals", "--site", 2).stdout == "history is up to date\n"
+    assert serve.command("reapply", "goals", "--site", 3).returncode == 2
     token = serve.command("token", "add", "--sites", "2").stdout.strip()
     assert len(token) == 32
     assert serve.request("/v1/sites/1/metrics", headers={"Authorization": f"Bearer {token}"})[0] == 403

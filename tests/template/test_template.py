@@ -40,13 +40,13 @@ RIGHTS_ON_DATA = {
     },
     "AppendRole": {
         "s3:GetObject": {"orders/"},
-        "s3:PutObject": {"hot/", "rejected/"},
+        "s3:PutObject": {"hot/", "rejected/", "ledger/"},
     },
     "MergeRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/", "orders/"},
-        "s3:PutObject": {"hits/"},
+        "s3:GetObject": {"hot/", "hits/", "ledger/", "settings/", "orders/"},
+        "s3:PutObject": {"hits/", "ledger/"},
         "s3:AbortMultipartUpload": {"hits/"},
-        "s3:DeleteObject": {"hot/", "rejected/", "salts/"},
+        "s3:DeleteObject": {"hot/", "ledger/", "rejected/", "salts/"},
     },
     "EraseRole": {
         "s3:GetObject": {"hot/", "hits/", "rejected/", "parked/", "settings/", "orders/"},
@@ -55,7 +55,7 @@ RIGHTS_ON_DATA = {
         "s3:DeleteObject": {"hot/", "rejected/", "parked/", "orders/"},
     },
     "QueryRole": {
-        "s3:GetObject": {"hot/", "hits/", "settings/", "orders/"},
+        "s3:GetObject": {"hot/", "hits/", "ledger/", "rejected/", "parked/", "settings/", "orders/"},
         "s3:PutObject": {"orders/"},
     },
 }

@@ -122,6 +122,46 @@ def test_whole_chain(chain, shared, tmp_path):
     assert answers() == unmerged, "nor does its merge"
 
 
+METRICS_OF = {
+    "ingest": {"HitsReceived", "HitsAccepted", "HitsDropped", "HitsRefused", "RequestsFailed", "BytesPut"},
+    "append": {"RecordsReceived", "HitsStored", "RecordsRejected", "BatchesFailed", "BytesWritten"},
+    "merge": {"DatesMerged", "RowsWritten", "DuplicatesDropped", "MergesFailed", "BytesWritten"},
+    "query": {"QuestionsAnswered", "QuestionsRefused", "QuestionsFailed", "BytesAnswered"},
+}
+
+
+def metrics_lines(chain, function):
+    """The lines of CloudWatch's embedded metric format that a function wrote, checked for their form."""
+    lines = [json.loads(line) for line in (chain.folder / f"{function}.log").read_text().splitlines() if line.startswith('{"_aws"')]
+    for line in lines:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert (directive["Namespace"], directive["Dimensions"]) == ("Hitlake", [["service"]])
+        assert abs(line["_aws"]["Timestamp"] / 1000 - datetime.datetime.now().timestamp()) < 600
+        names = {it["Name"] for it in directive["Metrics"]}
+        assert names == METRICS_OF[function] | {"BatchDuration", "ColdStarts"} and line["service"] == function
+        assert all(isinstance(line[name], int) for name in names)
+    assert [line["ColdStarts"] for line in lines] == [1] + [0] * (len(lines) - 1)
+    return lines
+
+
+def test_every_function_ends_a_batch_with_one_line_of_metrics(chain):
+    assert accepted(post_hit(chain, [hit(1), hit(2), hit(3, site=99)])) == 2
+    post_hit(chain, hit(4))
+    assert chain.poll() == 0
+    chain.merge(str(datetime.datetime.now(datetime.timezone.utc).date()))
+    totals(chain, MATOMO, around_today())
+    ingest, append, merge, query = (metrics_lines(chain, function) for function in METRICS_OF)
+    assert [(it["HitsReceived"], it["HitsAccepted"], it["dropped_by"]) for it in ingest] == [
+        (3, 2, {"unknown_site": 1}), (1, 1, {})]
+    assert sum(it["HitsStored"] for it in append) == 3
+    assert [it["RowsWritten"] for it in merge] == [3] and [it["QuestionsAnswered"] for it in query] == [1]
+    for function in METRICS_OF:
+        log = (chain.folder / f"{function}.log").read_text()
+        assert "203.0.113.9" not in log and CHROME not in log and "shop.example" not in log
+    ledger = json.loads(chain.hitlake("ledger", MATOMO))["totals"]
+    assert (ledger["accepted"], ledger["stored"], ledger["dropped"], ledger["unexplained"]) == (3, 3, {"unknown_site": 1}, 0)
+
+
 def test_unreadable_records_go_to_rejected(chain, tmp_path):
     assert accepted(post_hit(chain, hit(1))) == 1
     chain.kinesis.put_record(StreamName=chain.name, PartitionKey="x", Data=b"no hit")

@@ -3,13 +3,12 @@
 //! Every metric of append is named here. No address, user agent or body is in either.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+use lake::dropped::Dropped;
+use lake::metrics::{Ended, Line};
 use serde_json::json;
 
-/// Namespace of our metrics in CloudWatch.
-pub const NAMESPACE: &str = "Hitlake";
+const SERVICE: &str = "append";
 
 /// What became of a batch.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -22,6 +21,8 @@ pub struct Appended {
     pub erased: usize,
     /// Records kept in `rejected/`, by reason.
     pub rejected: BTreeMap<&'static str, u64>,
+    /// Hits that ingest dropped and told of, by reason.
+    pub dropped: BTreeMap<String, u64>,
     /// Hot objects of the batch.
     pub objects: usize,
     /// Of these, written by an earlier attempt already.
@@ -30,11 +31,13 @@ pub struct Appended {
     pub bytes: usize,
 }
 
-/// A batch on its way.
-#[derive(Debug)]
-pub struct Started {
-    at: Instant,
-    cold_start: bool,
+impl Appended {
+    /// Counts what ingest tells of.
+    pub fn tell(&mut self, dropped: &Dropped) {
+        for ((_, reason), count) in &dropped.counts {
+            *self.dropped.entry(reason.clone()).or_default() += count;
+        }
+    }
 }
 
 /// A batch that is done.
@@ -42,72 +45,44 @@ pub struct Started {
 pub struct Report {
     /// What became of it.
     pub done: Appended,
-    /// How long it took, milliseconds.
-    pub duration_ms: u64,
-    /// It was the first of its process.
-    pub cold_start: bool,
+    /// How long it took, and whether it was the first of its process.
+    pub ended: Ended,
 }
 
 impl Report {
-    /// The beginning of a batch.
-    #[must_use]
-    pub fn start() -> Started {
-        static COLD: AtomicBool = AtomicBool::new(true);
-        Started { at: Instant::now(), cold_start: COLD.swap(false, Ordering::Relaxed) }
-    }
-
     /// The log event.
     pub fn log(&self) {
         let Appended { received, stored, erased, objects, existed, bytes, .. } = self.done;
         let rejected = self.rejected();
+        let Ended { duration_ms, cold_start } = self.ended;
         tracing::info!(
             received,
             stored,
             erased,
             rejected,
             rejected_by = ?self.done.rejected,
+            dropped_by = ?self.done.dropped,
             objects,
             existed,
             bytes,
-            duration_ms = self.duration_ms,
-            cold_start = self.cold_start,
-            "batch appended: {received} records, {stored} stored, {rejected} rejected, {bytes} bytes in {} ms",
-            self.duration_ms
+            duration_ms,
+            cold_start,
+            "batch appended: {received} records, {stored} stored, {rejected} rejected, {bytes} bytes in {duration_ms} ms",
         );
     }
 
     /// The line for CloudWatch; `now_ms` is the present moment, Unix milliseconds.
     #[must_use]
-    pub fn metrics(&self, now_ms: i64) -> String {
-        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-        json!({
-            "_aws": {
-                "Timestamp": now_ms,
-                "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["service"]],
-                    "Metrics": [
-                        metric("RecordsReceived", "Count"),
-                        metric("HitsStored", "Count"),
-                        metric("HitsErased", "Count"),
-                        metric("RecordsRejected", "Count"),
-                        metric("BytesWritten", "Bytes"),
-                        metric("BatchDuration", "Milliseconds"),
-                        metric("ColdStarts", "Count"),
-                    ],
-                }],
-            },
-            "service": "append",
-            "RecordsReceived": self.done.received,
-            "HitsStored": self.done.stored,
-            "HitsErased": self.done.erased,
-            "RecordsRejected": self.rejected(),
-            "BytesWritten": self.done.bytes,
-            "BatchDuration": self.duration_ms,
-            "ColdStarts": u8::from(self.cold_start),
-            "rejected_by": self.done.rejected,
-        })
-        .to_string()
+    pub fn metrics(&self, now_ms: i64) -> Line {
+        Line::new(SERVICE, now_ms, self.ended)
+            .count("RecordsReceived", self.done.received as u64)
+            .count("HitsStored", self.done.stored as u64)
+            .count("HitsErased", self.done.erased as u64)
+            .count("RecordsRejected", self.rejected())
+            .count("BatchesFailed", 0)
+            .bytes("BytesWritten", self.done.bytes as u64)
+            .detail("rejected_by", json!(self.done.rejected))
+            .detail("dropped_by", json!(self.done.dropped))
     }
 
     fn rejected(&self) -> u64 {
@@ -115,13 +90,10 @@ impl Report {
     }
 }
 
-impl Started {
-    /// The end of the batch.
-    #[must_use]
-    pub fn end(self, done: Appended) -> Report {
-        let duration_ms = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Report { done, duration_ms, cold_start: self.cold_start }
-    }
+/// The line of a batch that failed and comes again.
+#[must_use]
+pub fn failed(now_ms: i64, ended: Ended) -> Line {
+    Line::new(SERVICE, now_ms, ended).count("BatchesFailed", 1)
 }
 
 #[cfg(test)]
@@ -129,23 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_named_has_a_value() {
+    fn the_line_has_what_was_counted_and_why_it_was_rejected() {
         let done = Appended {
             received: 3,
             rejected: BTreeMap::from([("version", 1)]),
+            dropped: BTreeMap::from([("origin".to_owned(), 2)]),
             ..Appended::default()
         };
-        let report = Report { done, duration_ms: 5, cold_start: true };
-        let line: serde_json::Value = serde_json::from_str(&report.metrics(1_000)).unwrap();
-        assert_eq!(line["_aws"]["Timestamp"], 1_000);
-        let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        for metric in directive["Metrics"].as_array().unwrap() {
-            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
-        }
-        for dimension in directive["Dimensions"][0].as_array().unwrap() {
-            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
-        }
-        assert_eq!(line["RecordsRejected"], 1);
-        assert!(!report.metrics(1_000).contains('\n'));
+        let report = Report { done, ended: Ended::default() };
+        let line: serde_json::Value = serde_json::from_str(&report.metrics(1_000).text()).unwrap();
+        assert_eq!((&line["RecordsReceived"], &line["RecordsRejected"]), (&json!(3), &json!(1)));
+        assert_eq!(line["rejected_by"], json!({"version": 1}));
+        assert_eq!(line["dropped_by"], json!({"origin": 2}));
     }
 }

@@ -1,14 +1,15 @@
 //! The Lambda `append`: settings, clients, start.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use compact::append::Append;
+use compact::append::report::{Report, failed};
 use compact::enrich::Enricher;
 use lake::clock::{Clock as _, SystemClock};
 use lake::environment::Environment;
+use lake::metrics::Started;
 use lake::store::StoreUrl;
 use lake::store::aws::Aws;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -27,9 +28,17 @@ async fn main() -> Result<(), Error> {
     let append = &Append::new(store, Arc::new(Enricher::default()));
     lists.join().map_err(|_| "the lists of user agents and referrers cannot be read")?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<KinesisEvent>| async move {
-        let report = append.report(&event.payload.records).await?;
-        // CloudWatch makes metrics of a line of this form, by itself.
-        writeln!(std::io::stdout(), "{}", report.metrics(SystemClock.now_ms()))?;
+        let started = Started::now();
+        let done = match append.append(&event.payload.records).await {
+            Ok(done) => done,
+            Err(error) => {
+                failed(SystemClock.now_ms(), started.ended()).write();
+                return Err(error.into());
+            }
+        };
+        let report = Report { done, ended: started.ended() };
+        report.log();
+        report.metrics(SystemClock.now_ms()).write();
         Ok::<KinesisEventResponse, Error>(KinesisEventResponse::default())
     }))
     .await

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use compact::merge::{Answer, Merge, Request};
-use lake::clock::SystemClock;
+use compact::merge::{Answer, Merge, Request, report};
+use lake::clock::{Clock as _, SystemClock};
 use lake::environment::Environment;
+use lake::metrics::Started;
 use lake::store::StoreUrl;
 use lake::store::aws::Aws;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -21,7 +22,10 @@ async fn main() -> Result<(), Error> {
     let merge = Merge::new(store, Arc::new(SystemClock), std::env::temp_dir());
     let merge = &merge.with_memory_of(&environment)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
-        Ok::<Answer, Error>(merge.handle(event.payload).await?)
+        let started = Started::now();
+        let answer = merge.handle(event.payload).await;
+        report::line(answer.as_ref().ok(), SystemClock.now_ms(), started.ended()).write();
+        Ok::<Answer, Error>(answer?)
     }))
     .await
 }

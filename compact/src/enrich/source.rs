@@ -27,7 +27,7 @@ pub struct Source {
 
 /// Click parameter, the channel that it tells, and whose it is. `fbclid` is put on every link out
 /// of Facebook, paid or not, so it tells the network alone.
-const CLICKS: [(&str, &str, &str); 13] = [
+const CLICKS: [(&str, &str, &str); 16] = [
     ("gclid", "paid_search", "Google"),
     ("wbraid", "paid_search", "Google"),
     ("gbraid", "paid_search", "Google"),
@@ -41,6 +41,9 @@ const CLICKS: [(&str, &str, &str); 13] = [
     ("rdt_cid", "paid_social", "reddit"),
     ("epik", "paid_social", "Pinterest"),
     ("sccid", "paid_social", "Snapchat"),
+    ("scclid", "paid_social", "Snapchat"),
+    ("tblci", "display", "Taboola"),
+    ("obclid", "display", "Outbrain"),
 ];
 
 impl Source {

@@ -13,6 +13,7 @@ use object_store::path::Path;
 
 use super::columns::{Step, each};
 use super::{Erase, Round};
+use crate::merge::Anew;
 use crate::merge::facts::Facts;
 
 /// By number of an order: rows of an object that it covers.
@@ -33,6 +34,7 @@ impl Erase {
                 continue;
             }
             self.merge_unless_held(dt, found.iter().map(|(path, _)| path)).await?;
+            self.merge.fold_accounts(dt).await?;
             for (path, covered) in found {
                 self.merge.delete_hot(&path).await?;
                 round.rewritten(&covered, 0);
@@ -53,7 +55,7 @@ impl Erase {
         if paths.clone().all(|path| held(&table, path)) {
             return Ok(());
         }
-        self.merge.merge_date(dt).await?;
+        self.merge.merge_date(dt, Anew::Nothing).await?;
         let table = self.merge.table(dt).await?;
         let hot = self.merge.hot_objects(dt).await?;
         // The merge itself may have deleted it, and the table have forgotten it a day after.

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use lake::account::{self, Account, Rejected, hour_of};
 use lake::layout;
 use lake::orders::{Covered, Orders};
 use lake::store::{Expected, StoreRef, is_conflict};
@@ -12,7 +13,7 @@ use object_store::{Error, ObjectStoreExt as _, PutMode, PutPayload};
 use serde_json::Value;
 
 use super::{Erase, Round};
-use crate::replay::Rejected;
+use crate::replay::Stored;
 
 /// Objects read at a time.
 const CONCURRENT_READS: usize = 16;
@@ -31,6 +32,7 @@ impl Erase {
         while let Some(read) = reads.try_next().await? {
             let Some(Object { path, bytes, .. }) = read else { continue };
             let Some(covered) = covered_rejected(&round.orders, &bytes) else { continue };
+            account_for(store, &path, covered).await?;
             delete(store, &path).await?;
             self.note_record(round, covered).await?;
         }
@@ -90,8 +92,20 @@ async fn delete(store: &StoreRef, path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Notes that a rejected record was erased, before it goes: else the ledger would miss it.
+async fn account_for(store: &StoreRef, path: &Path, covered: Covered) -> anyhow::Result<()> {
+    let (Some(dt), name) = (layout::date_of(path), account::name(path)) else { return Ok(()) };
+    let mut account = Account::default();
+    account.erased.count((covered.site, hour_of(covered.received_ms)), 1);
+    // It is not counted under its own name any more.
+    let gone = Rejected { replayed: true, ..Rejected::default() };
+    account.rejected.insert(name.to_owned(), gone);
+    let created = account.create(store.as_ref(), dt, &format!("{name}-erased")).await;
+    created.with_context(|| format!("writing the account of {path}"))
+}
+
 fn covered_rejected(orders: &Orders, bytes: &[u8]) -> Option<Covered> {
-    let rejected: Rejected = serde_json::from_slice(bytes).ok()?;
+    let rejected: Stored = serde_json::from_slice(bytes).ok()?;
     let data = STANDARD.decode(rejected.bytes_base64).ok()?;
     orders.cover_record(&data, rejected.received_at.as_millisecond())
 }

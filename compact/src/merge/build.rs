@@ -9,6 +9,7 @@
 //! What cannot be divided are hits linked by fingerprints or clients' ids (one visitor, mostly): a
 //! group larger than a bucket takes more memory than it was given, and a warning says so.
 
+mod anew;
 mod blocks;
 mod components;
 mod copies;
@@ -35,6 +36,7 @@ use lake::orders::Orders;
 use lake::parquet_file::{Writer, adapt};
 
 use super::scratch::Scratch;
+pub use anew::Anew;
 use blocks::BlockReader;
 use plan::Plan;
 use route::{Buckets, Router, work_out};
@@ -60,6 +62,8 @@ pub(super) struct Job {
     pub(super) orders: Orders,
     /// Those of them that are not final: the footer lists them.
     pub(super) open_orders: BTreeSet<String>,
+    /// What of the rows is worked out anew.
+    pub(super) anew: Anew,
     /// Which part of the date.
     pub(super) part: u16,
     /// Of how many.

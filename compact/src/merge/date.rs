@@ -18,7 +18,7 @@ use lake::store::is_conflict;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
-use super::build::{self, Built};
+use super::build::{self, Anew, Built};
 use super::facts::Facts;
 use super::fetch::{Fetched, fetch};
 use super::scratch::Scratch;
@@ -33,6 +33,7 @@ struct Job {
     dt: Date,
     part: u16,
     parts: u16,
+    anew: Anew,
     /// Write it anew even if nothing waits, unless it has applied all orders.
     rewrites: bool,
 }
@@ -55,14 +56,14 @@ enum Attempt {
 
 impl Merge {
     /// Merges what waits for a date, part by part; nothing when nothing waits.
-    pub(crate) async fn merge_date(&self, dt: Date) -> anyhow::Result<Option<Merged>> {
+    pub(crate) async fn merge_date(&self, dt: Date, anew: Anew) -> anyhow::Result<Option<Merged>> {
         self.delete_held(dt).await?;
         let parts = self.parts(dt).await?;
         let mut whole = Merged { dt, ..Merged::default() };
         let mut any = false;
         let mut erased_from = BTreeSet::new();
         for part in 0..parts {
-            let done = self.merge_part(Job { dt, part, parts, rewrites: false }).await?;
+            let done = self.merge_part(Job { dt, part, parts, anew, rewrites: false }).await?;
             any |= done.replaced;
             whole.rows += done.merged.rows;
             whole.bytes += done.merged.bytes;
@@ -76,7 +77,8 @@ impl Merge {
     /// Writes one table object anew without the rows that orders of erasure cover: its rows then.
     pub(crate) async fn rewrite(&self, dt: Date, part: u16) -> anyhow::Result<u64> {
         let parts = self.parts(dt).await?;
-        let done = self.merge_part(Job { dt, part, parts, rewrites: true }).await?;
+        let done =
+            self.merge_part(Job { dt, part, parts, anew: Anew::Nothing, rewrites: true }).await?;
         Ok(u64::try_from(done.merged.rows)?)
     }
 
@@ -87,6 +89,7 @@ impl Merge {
             return Ok(());
         }
         let table = self.table(dt).await?;
+        self.fold_accounts(dt).await?;
         for path in names.iter().map(|name| Path::from(name.as_str())) {
             if path.prefix_matches(&Path::from(layout::HOT))
                 && table.iter().all(|part| part.holds.contains(&path))
@@ -165,7 +168,7 @@ impl Merge {
     }
 
     async fn attempt(&self, job: Job, done: &mut Done) -> anyhow::Result<Attempt> {
-        let Job { dt, part, parts, rewrites } = job;
+        let Job { dt, part, parts, anew, rewrites } = job;
         let path = layout::table_object(dt, part);
         // The orders first: an object that was written before one of them is not newer than them.
         let erasing = self.orders.erasing().await.context("reading the orders of erasure")?;
@@ -175,7 +178,8 @@ impl Merge {
         let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
         let names = hot.iter().map(|object| object.location.clone());
         let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
-        if waiting.is_empty() && !(rewrites && facts.lacks(&erasing.open)) {
+        let is_done = !(rewrites && facts.lacks(&erasing.open)) && !anew.concerns(&facts);
+        if waiting.is_empty() && is_done {
             return Ok(Attempt::Nothing(facts));
         }
         let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
@@ -190,6 +194,7 @@ impl Merge {
             dt,
             orders: erasing.orders,
             open_orders: erasing.open,
+            anew,
             part,
             parts,
             memory_bytes: self.memory_bytes,
@@ -225,10 +230,13 @@ impl Merge {
         let hot = self.hot_objects(dt).await?;
         let table = self.table(dt).await?;
         let now_ms = self.clock.now_ms();
-        for ObjectMeta { location, .. } in hot {
-            if !table.iter().all(|part| part.held_long_enough(&location, now_ms)) {
-                continue;
-            }
+        let is_old =
+            |location: &Path| table.iter().all(|part| part.held_long_enough(location, now_ms));
+        let old: Vec<Path> = hot.into_iter().map(|object| object.location).filter(is_old).collect();
+        if !old.is_empty() {
+            self.fold_accounts(dt).await?;
+        }
+        for location in old {
             self.delete_hot(&location).await?;
         }
         Ok(())

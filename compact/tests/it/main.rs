@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod parts;
 #[cfg(test)]
+mod reapply;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod world;

@@ -21,7 +21,26 @@ const TERMS: [&str; 7] =
 const SOURCES: [&str; 3] = ["utm_source", "mtm_source", "pk_source"];
 const MEDIUMS: [&str; 3] = ["utm_medium", "mtm_medium", "pk_medium"];
 const CONTENTS: [&str; 3] = ["utm_content", "mtm_content", "pk_content"];
-const CLICK_IDS: [&str; 7] = ["gclid", "fbclid", "msclkid", "twclid", "wbraid", "gbraid", "yclid"];
+/// Parameters that advertisers add to links, as their help pages name them. `epik`, `sccid` and
+/// the like are short, but no page's own names.
+const CLICK_IDS: [&str; 16] = [
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "dclid",
+    "msclkid",
+    "yclid",
+    "fbclid",
+    "twclid",
+    "ttclid",
+    "li_fat_id",
+    "rdt_cid",
+    "epik",
+    "sccid",
+    "scclid",
+    "tblci",
+    "obclid",
+];
 const REMOVED: [&str; 9] = [
     "fb_xd_fragment",
     "fb_comment_id",

@@ -290,3 +290,68 @@ fn instances_and_days_of_import_share_fingerprints() {
     other.send(event("POST", "/hit", &line, &headers));
     assert_eq!(other.hit().fingerprint, first.fingerprint);
 }
+
+#[test]
+fn what_is_dropped_is_told_once_a_request_and_changes_no_answer() {
+    let world = World::new(&[r#"{"id":1,"hosts":["shop.example"]}"#]);
+    let hit = |site: u8| {
+        format!(r#"{{"v":1,"site":{site},"kind":"pageview","url":"https://a.example/"}}"#)
+    };
+    let body = format!("[{},{},{},{{}}]", hit(1), hit(9), hit(9));
+    assert_eq!(world.post("/hit", &body).header("hitlake-accepted"), Some("1"));
+    let told = world.told();
+    assert_eq!(told.len(), 1, "one record a request");
+    let counts: Vec<_> = told[0]
+        .counts
+        .iter()
+        .map(|((site, reason), count)| (*site, reason.as_str(), *count))
+        .collect();
+    assert_eq!(counts, [(0, "invalid", 1), (0, "unknown_site", 2)]);
+    assert_eq!(told[0].received, NOW_MS);
+    assert_eq!(world.post("/hit", &hit(1)).status, 204);
+    assert!(world.told().is_empty(), "nothing was dropped");
+    world.stream.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let answer = world.post("/hit", &hit(9));
+    assert_eq!((answer.status, answer.header("hitlake-dropped")), (204, Some("unknown_site=1")));
+    assert_eq!(world.post("/hit", &hit(1)).status, 503);
+}
+
+/// The database knows 203.0.113.0/24, the client's network, as Cologne, and 198.51.100.128/25.
+#[test]
+fn places_come_from_headers_then_the_database_then_what_the_site_asks_for() {
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/places.mmdb");
+    let mut world = World::new(&[
+        r#"{"id":1}"#,
+        r#"{"id":2,"country_fallback":"timezone"}"#,
+        r#"{"id":3,"country_fallback":"language"}"#,
+    ]);
+    let sent = |world: &World, more: serde_json::Value, headers: &[(&str, &str)]| {
+        world.send(event("POST", "/hit", &hit(more), headers));
+        let hit = world.hit();
+        [hit.country, hit.region, hit.city].map(Option::unwrap_or_default).join(",")
+    };
+    let guess = json!({"timezone": "Europe/Vienna", "language": "fr-CH"});
+    let of = |site: u8, more: serde_json::Value| {
+        let mut hit = guess.clone();
+        hit["site"] = json!(site);
+        hit.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        hit
+    };
+    let countries = [1, 2, 3].map(|site| sent(&world, of(site, json!({})), &[]));
+    assert_eq!(countries, [",,", "AT,,", "CH,,"], "only where the site asks for it");
+
+    let environment = lake::environment::Environment::of(&[("HITLAKE_GEOIP_DB", database)]);
+    let places = ingest::places::Places::from_environment(&environment).unwrap();
+    world.ingest.places = std::sync::Arc::new(places);
+    assert_eq!(sent(&world, of(2, json!({})), &[]), "DE,BE,Cologne");
+    let trusted = [("CloudFront-Viewer-Country", "FR"), ("X-Origin-Verify", SECRET)];
+    assert_eq!(sent(&world, of(2, json!({})), &trusted), "FR,,");
+    let token = format!("Bearer {}", world.token);
+    let writer = [("Authorization", token.as_str())];
+    assert_eq!(sent(&world, of(2, json!({"country": "gb"})), &writer), "GB,,");
+    let relayed = [trusted[0], trusted[1], writer[0]];
+    let elsewhere = json!({"ip": "198.51.100.200"});
+    assert_eq!(sent(&world, of(2, elsewhere), &relayed), "US,,", "not where its sender is");
+    let unknown = json!({"ip": "192.0.2.1"});
+    assert_eq!(sent(&world, of(2, unknown), &writer), "AT,,");
+}

@@ -7,8 +7,9 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ingest::handler::Ingest;
+use ingest::handler::{Counters, Ingest};
 use lake::clock::{Clock, ManualClock, Random, SeededRandom};
+use lake::dropped::Dropped;
 use lake::hit::Hit;
 use lake::limits::SETTINGS_TTL_MS;
 use lake::salt::Salts;
@@ -97,9 +98,17 @@ impl World {
         self.send(event("POST", target, body, &[]))
     }
 
-    /// The records put since the last call.
+    /// The records of hits put since the last call.
     pub(crate) fn records(&self) -> Vec<Record> {
-        std::mem::take(&mut *self.stream.records.lock().unwrap())
+        let mut records = std::mem::take(&mut *self.stream.records.lock().unwrap());
+        records.retain(|record| Dropped::decode(&record.data).is_none());
+        records
+    }
+
+    /// What was told of dropped hits since the last call; hits put since then are forgotten.
+    pub(crate) fn told(&self) -> Vec<Dropped> {
+        let records = std::mem::take(&mut *self.stream.records.lock().unwrap());
+        records.iter().filter_map(|record| Dropped::decode(&record.data)).collect()
     }
 
     /// The hits put since the last call.
@@ -132,6 +141,8 @@ fn ingest(
         clock,
         random,
         origin_secret: Some(SECRET.to_owned()),
+        places: Arc::default(),
+        counters: Counters::default(),
     }
 }
 

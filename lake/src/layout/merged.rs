@@ -39,10 +39,13 @@ pub struct MergedFooter {
     pub hot_bytes: u64,
     /// By site and hour of receipt. In sum read = kept + duplicates + erased.
     pub counts: BTreeMap<SiteHour, Counted>,
-    /// Rows that orders of erasure removed, by append and by all merges together.
+    /// Rows that orders of erasure took out, by all merges together; those that append left out
+    /// ([`super::Batch::erased`]) are not among them.
     pub erased: Vec<RowsOfHour>,
     /// Orders of erasure that are not final yet and that the object has applied.
     pub orders: BTreeSet<String>,
+    /// The lists that marked the rows as bots' (their version); empty where that is not known.
+    pub bots: String,
 }
 
 /// The same as JSON: one short array an entry.
@@ -57,28 +60,31 @@ struct Footer {
     erased: Vec<RowsOfHour>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     orders: BTreeSet<String>,
+    #[serde(default)]
+    bots: String,
 }
 
 impl From<Footer> for MergedFooter {
     fn from(footer: Footer) -> Self {
-        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, orders } = footer;
+        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots } = footer;
         let counts = counts.into_iter().map(|(site, hour, read, kept, duplicates)| {
             ((site, hour), Counted { read, kept, duplicates })
         });
         let counts = counts.collect();
-        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders }
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots }
     }
 }
 
 impl From<MergedFooter> for Footer {
     fn from(merged: MergedFooter) -> Self {
-        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, orders } = merged;
+        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots } =
+            merged;
         let counts =
             counts.into_iter().map(|((site, hour), Counted { read, kept, duplicates })| {
                 (site, hour, read, kept, duplicates)
             });
         let counts = counts.collect();
-        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders }
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots }
     }
 }
 
@@ -151,5 +157,7 @@ mod tests {
         assert_eq!(merged.counts.keys().copied().collect::<Vec<_>>(), [(1, 0), (1, 1), (7, -1)]);
         assert_eq!(merged.totals(), Counted { read: 3, kept: 2, duplicates: 1 });
         assert!(MergedFooter::from_footer("[]").is_err());
+        let old = r#"{"rules":"1","parts":1,"hot_rows":0,"hot_bytes":0,"counts":[]}"#;
+        assert_eq!(MergedFooter::from_footer(old).unwrap().erased, []);
     }
 }

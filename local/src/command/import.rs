@@ -10,6 +10,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::draft::{Draft, Request};
 use ingest::handler::Ingest;
+use lake::dropped::Dropped;
 use lake::hit::{Hit, Kind};
 use lake::token::Token;
 
@@ -29,6 +30,8 @@ struct Counts {
     lines: u64,
     hits: BTreeMap<&'static str, u64>,
     dropped: BTreeMap<&'static str, u64>,
+    /// Lines that never became hits and that the ledger does not know of yet.
+    untold: BTreeMap<&'static str, u64>,
 }
 
 /// Imports the files; returns when answers show their hits.
@@ -96,27 +99,32 @@ impl Importer {
             }
         }
         self.put(drafts, counts).await?;
+        self.tell(&mut counts.untold).await;
         bar.finish_and_clear();
         Ok(())
     }
 
     fn draft(&self, parser: &mut Parser, line: &Line, counts: &mut Counts) -> Option<Draft> {
-        let mut drop = |reason: Reason| *counts.dropped.entry(reason.name()).or_default() += 1;
+        let Counts { lines, dropped, untold, .. } = counts;
+        let mut drop = |reason: Reason| {
+            *dropped.entry(reason.name()).or_default() += 1;
+            *untold.entry(reason.name()).or_default() += 1;
+        };
         if line.too_long {
-            counts.lines += 1;
+            *lines += 1;
             drop(Reason::Unreadable);
             return None;
         }
         let parsed = match parser.parse(&line.bytes) {
             Parsed::Skip => return None,
             Parsed::Unreadable(_) => {
-                counts.lines += 1;
+                *lines += 1;
                 drop(Reason::Unreadable);
                 return None;
             }
             Parsed::Line(parsed) => parsed,
         };
-        counts.lines += 1;
+        *lines += 1;
         let kind = match classify(&parsed) {
             Class::Pageview => Kind::Pageview,
             Class::Download => Kind::Download,
@@ -148,6 +156,15 @@ impl Importer {
             hit: Hit { kind, target, status: parsed.status.map(i32::from), ..Hit::default() },
             ..Draft::default()
         }
+    }
+
+    /// Tells the ledger of a file's lines that became no hits.
+    async fn tell(&self, untold: &mut BTreeMap<&'static str, u64>) {
+        let mut dropped = Dropped::received(self.request.received_ms);
+        for (reason, count) in std::mem::take(untold) {
+            dropped.add(self.site, reason, count);
+        }
+        self.ingest.tell(&dropped).await;
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
-use compact::merge::Request;
+use compact::merge::{Answer, Request};
 
 use crate::cli::MergeArgs;
 use crate::place::Place;
@@ -25,6 +25,13 @@ pub async fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<()> {
         println!("nothing waits to be merged");
         return Ok(());
     }
+    print(&answer);
+    Ok(())
+}
+
+/// The dates that were merged.
+#[expect(clippy::print_stdout, reason = "the command's result")]
+pub(super) fn print(answer: &Answer) {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["date", "rows", "bytes", "duplicates"]);
     for merged in &answer.dates {
@@ -36,5 +43,4 @@ pub async fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<()> {
         ]);
     }
     println!("{table}");
-    Ok(())
 }

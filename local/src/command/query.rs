@@ -35,9 +35,14 @@ pub async fn run(place: &Place, args: &QueryArgs) -> anyhow::Result<()> {
 }
 
 async fn ask(place: &Place, args: &QueryArgs, format: &str) -> anyhow::Result<String> {
+    get(place, format!("/v1/sites/{}/metrics", args.site), query_string(args, format)?).await
+}
+
+/// The body of the metrics API's answer.
+pub(super) async fn get(place: &Place, path: String, query: String) -> anyhow::Result<String> {
     let mut event = ApiGatewayV2httpRequest::default();
-    event.raw_path = Some(format!("/v1/sites/{}/metrics", args.site));
-    event.raw_query_string = Some(query_string(args, format)?);
+    event.raw_path = Some(path);
+    event.raw_query_string = Some(query);
     let answer = place.query().answer_as_owner(event).await;
     let text = match answer.body {
         Some(Body::Text(text)) => text,
@@ -82,10 +87,15 @@ fn query_string(args: &QueryArgs, format: &str) -> anyhow::Result<String> {
             .ok_or_else(|| Usage(format!("--param {param} has no =; write NAME=VALUE")))?;
         pairs.push(pair);
     }
-    let encode = |(name, value): (&str, &str)| {
+    Ok(encode(&pairs))
+}
+
+/// A query string.
+pub(super) fn encode(pairs: &[(&str, &str)]) -> String {
+    let pair = |(name, value): &(&str, &str)| {
         format!("{}={}", name, utf8_percent_encode(value, NON_ALPHANUMERIC))
     };
-    Ok(pairs.into_iter().map(encode).collect::<Vec<_>>().join("&"))
+    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// The problem document in words.
@@ -100,7 +110,7 @@ fn problem(text: &str) -> String {
 }
 
 /// The answer's rows and totals as a table.
-fn table(answer: &Value) -> Table {
+pub(super) fn table(answer: &Value) -> Table {
     let rows = answer.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
     let rows: Vec<Value> = rows.iter().filter_map(Value::as_object).map(flat).collect();
     let totals = answer.get("totals").and_then(Value::as_object).map(flat).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use anyhow::Context as _;
-use lake::site::{SiteError, SiteSettings, list_sites, put_site, read_site, remove_site};
+use lake::site::{SiteError, SiteSettings, changes, list_sites, put_site, read_site, remove_site};
 
 use crate::cli::SiteCommand;
 use crate::error::Usage;
@@ -20,7 +20,14 @@ pub async fn run(place: &Place, command: &SiteCommand) -> anyhow::Result<()> {
         SiteCommand::Put { file } => {
             let settings = SiteSettings::parse(&read(file)?).map_err(usage)?;
             let has_hits = !place.merge().is_empty().await?;
-            put_site(&place.store, &settings, place.clock.now_ms(), has_hits).await
+            let old = read_site(&place.store, settings.id).await;
+            let put = put_site(&place.store, &settings, place.clock.now_ms(), has_hits).await;
+            if let (Ok(old), Ok(())) = (old, &put) {
+                for (name, said) in changes(&old.settings, &settings, has_hits) {
+                    println!("{name}: {said}");
+                }
+            }
+            put
         }
         SiteCommand::List => {
             for id in list_sites(&place.store).await? {

@@ -24,7 +24,7 @@ enum Period {
 }
 
 /// First and last date.
-pub(super) fn dates(parameters: &Parameters, today: Date) -> Result<(Date, Date), Refused> {
+pub(crate) fn dates(parameters: &Parameters, today: Date) -> Result<(Date, Date), Refused> {
     let by_period = parameters.of("period").or(parameters.of("date")).is_some();
     let (name, (from, to)) = if by_period {
         if let Some(name) = ["from", "to"].into_iter().find(|name| parameters.of(name).is_some()) {

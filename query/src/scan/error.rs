@@ -36,7 +36,7 @@ pub enum ScanError {
 
 impl ScanError {
     /// The error of a read that was pinned to a version.
-    pub(super) fn reading(path: &Path, error: object_store::Error) -> Self {
+    pub(crate) fn reading(path: &Path, error: object_store::Error) -> Self {
         match error {
             object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. } => {
                 Self::Replaced(path.clone())

@@ -252,6 +252,21 @@ fn click_ids() {
         ("", "fbclid", "social", Some("Facebook")),
         ("https://t.co/x", "twclid", "paid_social", Some("Twitter")),
         ("https://blog.example/", "gclid", "website", Some("blog.example")),
+        ("https://ad.doubleclick.net/x", "dclid", "display", Some("ad.doubleclick.net")),
+        ("", "dclid", "display", Some("Google")),
+        ("https://www.google.com/", "gbraid", "paid_search", Some("Google")),
+        ("", "ttclid", "paid_social", Some("TikTok")),
+        ("https://www.tiktok.com/", "ttclid", "paid_social", Some("TikTok")),
+        ("https://www.linkedin.com/feed/", "li_fat_id", "paid_social", Some("LinkedIn")),
+        ("", "rdt_cid", "paid_social", Some("reddit")),
+        ("", "epik", "paid_social", Some("Pinterest")),
+        ("", "sccid", "paid_social", Some("Snapchat")),
+        ("", "ScCLid", "paid_social", Some("Snapchat")),
+        ("https://news.example/", "tblci", "display", Some("news.example")),
+        ("", "obclid", "display", Some("Outbrain")),
+        // Carried on to another site's link, or of another network than the referrer.
+        ("https://forum.example/", "li_fat_id", "website", Some("forum.example")),
+        ("https://www.google.com/", "ttclid", "search", Some("Google")),
         ("https://www.google.com/", "unknown", "search", Some("Google")),
     ];
     for (referrer, click, channel, source) in cases {

@@ -7,8 +7,8 @@ use lake::layout::{self, MergedFooter, RULES_VERSION, RowsOfHour};
 use super::components::{Bits, Components};
 use super::copies::{Copies, Copy, Key};
 use super::narrow::{NARROW, NARROW_AND_ORDERS, Narrow, NarrowRow};
-use super::source::Source;
-use super::{Job, Memory};
+use super::{Anew, Job, Memory};
+use crate::enrich::BOTS_VERSION;
 
 /// What becomes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +52,17 @@ impl Plan {
         let previous = job.previous.clone();
         let counted = previous.is_some();
         let footer = previous.unwrap_or_default();
+        let footer_bots = footer.bots.clone();
         let mut plan = Self {
             out: Bits::new(usize::try_from(memory.rows)?),
             components: Components::new(memory.rows, memory.slots_bytes),
-            may_stand: footer.rules == RULES_VERSION,
+            may_stand: footer.rules == RULES_VERSION && job.anew == Anew::Nothing,
             buckets: memory.buckets,
             footer: MergedFooter {
                 rules: RULES_VERSION.to_owned(),
                 parts: job.parts,
                 orders: job.open_orders.clone(),
+                bots: String::new(),
                 ..footer
             },
             duplicates: 0,
@@ -72,12 +74,13 @@ impl Plan {
         }
         let mut copies = Copies::new(memory.rows, memory.keys_bytes, &job.scratch)?;
         let mut ordinal = 0;
+        let mut lists = BTreeSet::new();
         for source in &job.sources {
+            lists.insert(if source.is_table { footer_bots.clone() } else { source.bots()? });
             // Rows of a table object that no counting merge wrote were read from hot objects once.
             let read = !source.is_table || !counted;
             if !source.is_table {
                 plan.footer.hot_bytes += source.bytes.len;
-                plan.count_erased_before(job, source)?;
             }
             let columns = if job.orders.is_empty() { NARROW } else { NARROW_AND_ORDERS };
             for batch in source.read(columns)? {
@@ -103,18 +106,13 @@ impl Plan {
             }
         }
         plan.settle(copies)?;
+        plan.footer.bots = match lists.pop_first() {
+            _ if job.anew == Anew::Bots => BOTS_VERSION.to_owned(),
+            // Rows that several lists marked are up to date by none.
+            Some(list) if lists.is_empty() => list,
+            _ => String::new(),
+        };
         Ok(plan)
-    }
-
-    /// What append did not store of a hot object's batch, because orders cover it.
-    fn count_erased_before(&mut self, job: &Job, source: &Source) -> anyhow::Result<()> {
-        for RowsOfHour { site, hour_ms, rows } in source.batch()?.erased {
-            if layout::part_of(site, job.parts) == job.part {
-                self.footer.entry(site, hour_ms.saturating_mul(1_000)).read += rows;
-                RowsOfHour::add(&mut self.footer.erased, site, hour_ms, rows);
-            }
-        }
-        Ok(())
     }
 
     fn add(&mut self, row: NarrowRow, of: Of, copies: &mut Copies) -> anyhow::Result<()> {

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use lake::columns::COLUMNS;
-use lake::layout::Batch;
 use lake::parquet_file::{self, reader_metadata};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -110,10 +109,11 @@ impl Source {
         Ok((u64::try_from(rows).unwrap_or_default(), u64::try_from(bytes).unwrap_or_default()))
     }
 
-    /// The batch that a hot object came from.
-    pub(super) fn batch(&self) -> anyhow::Result<Batch> {
+    /// The lists that marked the rows of a hot object; empty where it does not say.
+    pub(super) fn bots(&self) -> anyhow::Result<String> {
         let batch = parquet_file::batch(self.metadata()?.metadata());
-        Ok(batch.with_context(|| format!("decoding {}", self.name))?.unwrap_or_default())
+        let batch = batch.with_context(|| format!("decoding {}", self.name))?;
+        Ok(batch.map(|batch| batch.bots).unwrap_or_default())
     }
 
     fn metadata(&self) -> anyhow::Result<ArrowReaderMetadata> {

@@ -50,6 +50,11 @@ fn urls_become_pages() {
         ("https://a.example/p;b=1;c=2", "a.example /p?b=1&c=2"),
         ("https://a.example/p;b=1?c=2;d=3", "a.example /p?b=1&c=2&d=3"),
         ("https://a.example/p?b=1;c=2", "a.example /p?b=1;c=2"),
+        ("https://a.example/?dclid=1&ttclid=2&li_fat_id=3&a=1", "a.example /?a=1"),
+        (
+            "https://a.example/?rdt_cid=1&epik=2&ScCid=3&tblci=4&obclid=5&epikal=6",
+            "a.example /?epikal=6",
+        ),
         ("https://a.example/?TOKEN=1&gclid=2&PHPSESSID=3&a=%41", "a.example /?a=%41"),
         ("https://a.example/?a[]=1&token[]=2&a[]=3", "a.example /?a[]=1&a[]=3"),
         (" https://a.example/x\n\r\0y ", "a.example /xy"),

@@ -1,0 +1,145 @@
+//! What a Lambda says of a batch when it ends: one line of CloudWatch's embedded metric format.
+//!
+//! CloudWatch makes metrics of a bare JSON object on standard output by itself. A batch is what one
+//! call of the function brought: a request, for ingest and query. Counts, bytes and times are in
+//! it, and why hits were dropped; no address, user agent, path or body.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+
+/// Namespace of our metrics in CloudWatch.
+pub const NAMESPACE: &str = "Hitlake";
+
+/// A batch on its way.
+#[derive(Debug)]
+pub struct Started {
+    at: Instant,
+    cold_start: bool,
+}
+
+impl Started {
+    /// A batch that begins now; the first of a process is a cold start.
+    #[must_use]
+    pub fn now() -> Self {
+        static COLD: AtomicBool = AtomicBool::new(true);
+        Self { at: Instant::now(), cold_start: COLD.swap(false, Ordering::Relaxed) }
+    }
+
+    /// Milliseconds since then, and whether it was the first of its process.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        let duration_ms = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ended { duration_ms, cold_start: self.cold_start }
+    }
+}
+
+/// A batch that is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// It was the first of its process.
+    pub cold_start: bool,
+}
+
+/// One line for CloudWatch.
+#[derive(Debug)]
+pub struct Line {
+    service: &'static str,
+    now_ms: i64,
+    metrics: Vec<Value>,
+    values: Map<String, Value>,
+}
+
+impl Line {
+    /// The line of a function of this name; `now_ms` is the present moment, Unix milliseconds.
+    #[must_use]
+    pub fn new(service: &'static str, now_ms: i64, ended: Ended) -> Self {
+        let line = Self { service, now_ms, metrics: Vec::new(), values: Map::new() };
+        line.metric("BatchDuration", "Milliseconds", ended.duration_ms)
+            .count("ColdStarts", u64::from(ended.cold_start))
+    }
+
+    /// A number of things.
+    #[must_use]
+    pub fn count(self, name: &str, value: u64) -> Self {
+        self.metric(name, "Count", value)
+    }
+
+    /// A number of bytes.
+    #[must_use]
+    pub fn bytes(self, name: &str, value: u64) -> Self {
+        self.metric(name, "Bytes", value)
+    }
+
+    fn metric(mut self, name: &str, unit: &str, value: u64) -> Self {
+        self.metrics.push(json!({"Name": name, "Unit": unit}));
+        self.values.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Something to be read in the log that makes no metric.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: Value) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The line, without its end.
+    #[must_use]
+    pub fn text(self) -> String {
+        let directive = json!({
+            "Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": self.metrics,
+        });
+        let mut line = Map::new();
+        let aws = json!({"Timestamp": self.now_ms, "CloudWatchMetrics": [directive]});
+        line.insert("_aws".to_owned(), aws);
+        line.insert("service".to_owned(), self.service.into());
+        line.extend(self.values);
+        Value::Object(line).to_string()
+    }
+
+    /// Writes it to standard output; where that is closed there is nobody to tell.
+    pub fn write(self) {
+        let _ = writeln!(std::io::stdout(), "{}", self.text());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_named_has_a_value() {
+        let ended = Ended { duration_ms: 5, cold_start: true };
+        let line = Line::new("append", 1_000, ended)
+            .count("Hits", 3)
+            .bytes("BytesWritten", 7)
+            .detail("dropped_by", json!({"origin": 1}));
+        let text = line.text();
+        assert!(!text.contains('\n'));
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["_aws"]["Timestamp"], &line["service"]),
+            (&json!(1_000), &json!("append"))
+        );
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], NAMESPACE);
+        let metrics = directive["Metrics"].as_array().unwrap();
+        let names: Vec<&str> = metrics.iter().map(|it| it["Name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["BatchDuration", "ColdStarts", "Hits", "BytesWritten"]);
+        assert!(names.iter().all(|name| line[*name].is_number()));
+        for dimension in directive["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
+        }
+    }
+
+    #[test]
+    fn a_process_starts_cold_once() {
+        let _first = Started::now();
+        assert!(!Started::now().ended().cold_start);
+    }
+}

@@ -1,0 +1,68 @@
+//! Batches that append could not take, as they lie in `parked/`.
+
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use futures_util::TryStreamExt as _;
+use lake::account::hour_of;
+use lake::dropped::{Dropped, NO_SITE};
+use lake::hit::Hit;
+use lake::layout::PARKED;
+use lake::store::StoreRef;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
+use serde::Deserialize;
+
+use super::figures::Hours;
+use crate::scan::ScanError;
+
+/// Counts the records of parked batches: accepted, and parked.
+pub(super) async fn count(store: &StoreRef, hours: &mut Hours) -> Result<(), ScanError> {
+    let zone = Path::from(PARKED);
+    let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&zone)).try_collect().await;
+    for object in listed.map_err(|error| ScanError::Store(zone, error))? {
+        let path = object.location;
+        let read = match store.get(&path).await {
+            Ok(got) => got.bytes().await,
+            Err(error) => Err(error),
+        };
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            // Replayed since it was listed.
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(error) => return Err(ScanError::Store(path, error)),
+        };
+        for (site, hour) in batch(&bytes).iter().flat_map(|event| &event.records).filter_map(place)
+        {
+            if let Some(figures) = hours.at_or_any(site, hour) {
+                figures.accepted += 1;
+                figures.parked += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Site and hour of receipt of a record; nothing for what is no hit and is told of hits dropped.
+fn place(record: &aws_lambda_events::event::kinesis::KinesisEventRecord) -> Option<(i32, i64)> {
+    let data = &record.kinesis.data.0;
+    match Hit::decode(data) {
+        Ok(hit) => Some((hit.site, hour_of(hit.received))),
+        Err(_) if Dropped::decode(data).is_some() => None,
+        Err(_) => {
+            let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
+            Some((NO_SITE, hour_of(arrived_ms)))
+        }
+    }
+}
+
+/// The batch: as `hitlake` parks it, or in the invocation record of Lambda's failure destination,
+/// whose `payload` is the event as text.
+fn batch(bytes: &[u8]) -> Option<KinesisEvent> {
+    #[derive(Deserialize)]
+    struct Invocation {
+        payload: String,
+    }
+    match serde_json::from_slice::<Invocation>(bytes) {
+        Ok(invocation) => serde_json::from_str(&invocation.payload).ok(),
+        Err(_) => serde_json::from_slice(bytes).ok(),
+    }
+}
