@@ -131,9 +131,9 @@ async fn a_closed_order_hides_the_whole_person_before_anything_is_removed() {
 async fn erasing_takes_a_token_that_writes_the_site() {
     let house = House::new().await;
     let own = house.token.clone();
+    let reads = token(&house.store, (true, false), None).await;
     let visitor = "/v1/sites/1/visitors/x%20y";
     let (_, location, _) = api(&house, "DELETE", visitor, &own).await;
-    let reads = token(&house.store, (true, false), None).await;
     assert_eq!(api(&house, "DELETE", visitor, &reads).await.0, 403);
     assert_eq!(api(&house, "GET", &location, &reads).await.0, 403);
     assert_eq!(api(&house, "DELETE", visitor, "nobody").await.0, 401);
