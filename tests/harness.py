@@ -44,8 +44,8 @@ class Serve:
     def command(self, *args):
         return subprocess.run([PROGRAM, "--data", self.data, *map(str, args)], capture_output=True, text=True)
 
-    def request(self, path, body=None, headers=None):
-        request = urllib.request.Request(self.url + path, body, headers or {})
+    def request(self, path, body=None, headers=None, method=None):
+        request = urllib.request.Request(self.url + path, body, headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()

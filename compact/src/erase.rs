@@ -83,11 +83,11 @@ impl Erase {
     ///
     /// When an order could not be carried out; the next run goes on.
     pub async fn run(&self) -> anyhow::Result<Vec<Carried>> {
-        self.keep_retention().await?;
-        // What can be carried out is, even where another order cannot be closed.
+        // What can be carried out is, even where a site or another order stands in the way.
+        let kept = self.keep_retention().await;
         let closed = self.close().await;
         let carried = self.carry_out().await;
-        closed.and(carried)
+        kept.and(closed).and(carried)
     }
 
     /// Gives the orders that follow from the retention of sites: one a site and date.
@@ -96,31 +96,35 @@ impl Erase {
     ///
     /// When the store fails, or a site's settings cannot be read.
     pub async fn keep_retention(&self) -> anyhow::Result<()> {
-        let now_ms = self.merge.clock.now_ms();
         let sites = list_sites(self.store()).await.context("listing the sites")?;
-        let mut known = None;
+        let known = self.merge.orders.erasing().await.context("reading the orders")?.orders;
+        let mut done = Ok(());
         for site in sites {
-            let settings = match read_site(self.store(), site).await {
-                Ok(settings) => settings,
-                // Removed since it was listed.
-                Err(SiteError::Unknown(_)) => continue,
-                Err(error) => return Err(error).with_context(|| format!("reading site {site}")),
-            };
-            let Some(days) = settings.settings.retention_days else { continue };
-            let today = settings.local_date(now_ms);
-            let before = today.saturating_sub(jiff::Span::new().days(i64::from(days)));
-            let known = match &known {
-                Some(known) => known,
-                None => known.insert(self.merge.orders.erasing().await?.orders),
-            };
-            // The newest date of the site that is covered already.
-            if before.yesterday().is_ok_and(|last| known.cover_date(site, last)) {
-                continue;
+            if let Err(error) = self.keep_retention_of(site, &known).await {
+                tracing::error!(site, "retention of site {site} not looked at: {error:#}");
+                done = Err(error);
             }
-            let whom = Whom::Before(before);
-            let order = Order { site, whom, before_ms: now_ms, given_ms: now_ms };
-            give(self.store(), &retention_id(site, before), &order).await?;
         }
+        done
+    }
+
+    async fn keep_retention_of(&self, site: i32, known: &Orders) -> anyhow::Result<()> {
+        let settings = match read_site(self.store(), site).await {
+            Ok(settings) => settings,
+            // Removed since it was listed.
+            Err(SiteError::Unknown(_)) => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("reading site {site}")),
+        };
+        let Some(days) = settings.settings.retention_days else { return Ok(()) };
+        let now_ms = self.merge.clock.now_ms();
+        let today = settings.local_date(now_ms);
+        let before = today.saturating_sub(jiff::Span::new().days(i64::from(days)));
+        if before.yesterday().is_ok_and(|last| known.cover_date(site, last)) {
+            return Ok(());
+        }
+        let whom = Whom::Before(before);
+        let order = Order { site, whom, before_ms: now_ms, given_ms: now_ms };
+        give(self.store(), &retention_id(site, before), &order).await?;
         Ok(())
     }
 

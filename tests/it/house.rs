@@ -1,4 +1,4 @@
-//! The four functions over one store in memory, with a clock that stands.
+//! The functions over one store in memory, with a clock that stands.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use compact::append::Append;
 use compact::enrich::Enricher;
+use compact::erase::Erase;
 use compact::merge::Merge;
 use ingest::handler::{Counters, Ingest};
 use lake::clock::{Clock, ManualClock, Random, SeededRandom};
@@ -120,6 +121,16 @@ impl House {
     /// Merges as the merge function is asked to.
     pub(crate) async fn merge(&self, request: Value) {
         self.merge.handle(serde_json::from_value(request).unwrap()).await.unwrap();
+    }
+
+    /// Carries out what is to be erased, as the erase function does.
+    pub(crate) async fn erase(&self) {
+        Erase::new(self.merge.clone(), 0).run().await.unwrap();
+    }
+
+    /// Closes orders and removes nothing yet.
+    pub(crate) async fn close_erasures(&self) {
+        assert!(Erase::new(self.merge.clone(), 0).close().await.unwrap());
     }
 
     /// Rows and totals of an answer.

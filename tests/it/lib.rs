@@ -2,6 +2,8 @@
 //! memory store. What needs the shipped binaries is in Python beside this.
 
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod house;

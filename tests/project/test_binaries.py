@@ -14,7 +14,7 @@ USED = {
     "compact": ["aws_lambda_events", "lambda_runtime", "aws-sdk-s3", "parquet", "arrow", "tokio", "serde"],
     "query": ["aws_lambda_events", "lambda_runtime", "aws-sdk-s3", "parquet", "arrow", "tokio", "serde"],
 }
-BINARIES = {"ingest": "ingest", "append": "compact", "merge": "compact", "query": "query"}
+BINARIES = {"ingest": "ingest", "append": "compact", "merge": "compact", "erase": "compact", "query": "query"}
 
 
 def tree(crate):

@@ -56,7 +56,7 @@ impl Erase {
     }
 
     /// Reads the table until nothing new is found.
-    async fn widen(&self, persons: &mut Vec<Person>) -> anyhow::Result<()> {
+    async fn widen(&self, persons: &mut [Person]) -> anyhow::Result<()> {
         let sites: BTreeSet<i32> = persons.iter().map(|person| person.entry.order.site).collect();
         let dates = self.table_dates().await?;
         loop {

@@ -11,6 +11,7 @@ use compact::erase::{Carried, Erase};
 use compact::merge::Request;
 use compact::replay::Replay;
 use lake::clock::Clock as _;
+use lake::environment::Environment;
 use lake::hit::{Hit, HitId, Id64, Kind};
 use lake::layout;
 use lake::limits::{MAX_PERSON_IDS, ORDER_SEEN_MS};
@@ -315,7 +316,8 @@ async fn an_erasure_killed_at_any_call_is_ended_by_the_next() {
 }
 
 fn stride() -> usize {
-    if std::env::var("HITLAKE_SOAK").is_ok_and(|soak| soak != "1") { 1 } else { STRIDE }
+    let soak = Environment::process().parse::<u32>("HITLAKE_SOAK", "a number").unwrap();
+    if soak.is_some_and(|soak| soak > 1) { 1 } else { STRIDE }
 }
 
 /// Two erasures and a merge at once, in other interleavings by the seed; then over faults.

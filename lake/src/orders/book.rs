@@ -419,7 +419,7 @@ mod tests {
         close(&store, &id, &person(3)).await.unwrap();
         let open = book.open().await.unwrap();
         let closed = Entry { id: id.clone(), order: Arc::new(person(3)), is_closed: true };
-        assert_eq!(open, [closed.clone()]);
+        assert_eq!(open, std::slice::from_ref(&closed));
         let erasing = book.erasing().await.unwrap();
         assert_eq!(erasing.orders, hidden(&book, 1).await);
         assert_eq!(erasing.open, BTreeSet::from([id.clone()]));
