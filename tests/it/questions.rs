@@ -206,3 +206,50 @@ fn what_a_question_took_is_explained() {
         );
     });
 }
+
+#[test]
+fn a_comparison_as_csv_has_its_columns_after_the_metrics() {
+    run(async {
+        let house = House::new().await;
+        for seconds_ago in [0, 60, 86_400] {
+            hit(&house, seconds_ago, "192.0.2.1", json!({"url": "https://shop.example/"})).await;
+        }
+        let target = "/v1/sites/1/metrics?metrics=pageviews,bounce_rate&interval=day\
+                      &from=2026-03-10&to=2026-03-10&compare=previous";
+        let headers = json!({"authorization": format!("Bearer {}", house.token)});
+        let event = http_event("GET", &format!("{target}&format=csv"), &headers, "", "203.0.113.9");
+        let csv = serde_json::to_value(house.query(event).await.body).unwrap();
+        assert_eq!(
+            csv,
+            "time,pageviews,bounce_rate,pageviews_previous,pageviews_change,pageviews_change_rate,\
+             bounce_rate_previous,bounce_rate_change,bounce_rate_change_rate\r\n\
+             2026-03-10,2,0.0,1,1,1.0,1.0,-1.0,-1.0\r\n"
+        );
+        let json = got(&house, target).await;
+        let dates = json!({"with": "previous", "from": "2026-03-09", "to": "2026-03-09"});
+        assert_eq!(json["compare"], dates);
+    });
+}
+
+#[test]
+fn a_segment_is_checked_when_it_is_put_and_asked_by_name() {
+    let put = |filter: &str| {
+        let settings = json!({"id": 1, "segments": [{"name": "a", "filter": filter}]});
+        SiteSettings::parse(&settings.to_string())
+    };
+    let refused = put("country==GB;contry==GB").unwrap_err().to_string();
+    let expected = "segments[0].filter is \"country==GB;contry==GB\" \
+                    (at character 13: contry is not known here; did you mean country?)";
+    assert!(refused.contains(expected), "{refused}");
+    run(async {
+        let house = House::new().await;
+        put_site(&house.store, &put("title=@shoes").unwrap(), NOW_MS, false).await.unwrap();
+        for title in ["Red Shoes", "Hats"] {
+            let fields = json!({"url": "https://shop.example/", "title": title});
+            hit(&house, 0, "192.0.2.1", fields).await;
+        }
+        let target = "/v1/sites/1/metrics?metrics=pageviews&by=title&segment=a";
+        let answer = got(&house, target).await;
+        assert_eq!(answer["rows"], json!([{"title": "Red Shoes", "pageviews": 1}]));
+    });
+}

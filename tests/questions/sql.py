@@ -176,7 +176,7 @@ class Table:
 
     def __init__(self, folder):
         self.connection = duckdb.connect()
-        self.connection.execute("set timezone = 'UTC'; set threads = 2")
+        self.connection.execute("set timezone = 'UTC'; set threads = 1")
         pages = f"kind in {PAGES}"
         self.connection.execute(f"""create table everything as select *, row_number() over () as row, cast(dt as date) as date,
             site || '/' || dt || '/' || visit_id as vid, {pages} as is_page,
