@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use compact::merge::Request;
 use futures_util::TryStreamExt as _;
 use lake::clock::{Random as _, SeededRandom};
 use lake::store::StoreRef;
@@ -204,7 +203,7 @@ async fn deliver(house: &House, random: &SeededRandom, sent: &[Record], first: u
             continue;
         }
         let half = records.len() / 2;
-        if half > 0 && random.next_u128() % 2 == 0 {
+        if half > 0 && random.next_u128().is_multiple_of(2) {
             waiting.push((first + half, records[half..].to_vec()));
             waiting.push((first, records[..half].to_vec()));
         } else {
@@ -268,7 +267,6 @@ async fn killed_between_any_two_calls_leaves_nothing_unexplained() {
             // It comes again, cut anew.
             house.append(batch(SHARD, 100, &sent[1..3])).await;
             house.append(batch(SHARD, 102, &sent[3..])).await;
-            house.merge.handle(Request::default()).await.unwrap();
             house.merge.merge_all().await.unwrap();
             let totals = house.ledger(DAYS).await["totals"].clone();
             assert_eq!(
