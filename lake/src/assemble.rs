@@ -46,6 +46,7 @@ pub struct Assembled {
 ///
 /// When a required column has a null or an unreadable id, or the columns are not the table's.
 pub fn assemble(raw: &RecordBatch, goals: &Goals) -> Result<Assembled, ArrowError> {
+    let raw = &timings::own(raw)?;
     let inputs = Inputs::read(raw)?;
     let order = distinct::in_order(raw, &inputs)?;
     let duplicates = raw.num_rows() - inputs.derived() - order.len();

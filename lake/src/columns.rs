@@ -256,6 +256,12 @@ pub const COLUMNS: &[Column] = &[
         "an authenticated client said so: lists of bots do not mark the hit, now or later",
     ),
     raw("extra", Type::Text, "what Matomo's clients send without a column of its own, as JSON"),
+    raw(
+        "own_timings",
+        Type::Text,
+        "the page view's own timings, network_ms to on_load_ms with commas between, where it took \
+         some from later requests; null in hot objects",
+    ),
 ];
 
 /// The columns of a page's timings, milliseconds.

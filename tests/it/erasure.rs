@@ -1,6 +1,7 @@
 //! A visitor is erased over the API: answers before, during and after, and everybody else's.
 
 use lake::store::StoreRef;
+use lake::stream::Record;
 use serde_json::{Value, json};
 
 use crate::house::{House, NOW_MS, batch, http_event};
@@ -152,4 +153,37 @@ async fn erasing_takes_a_token_that_writes_the_site() {
         let path = format!("/v1/sites/1/visitors/{}", "x".repeat(bytes));
         assert_eq!(api(&house, "DELETE", &path, &own).await.0, status, "{bytes} bytes");
     }
+}
+
+/// Of the table, of waiting hot objects, of `rejected/`, and what comes again afterwards.
+#[tokio::test]
+async fn what_is_erased_is_accounted_for() {
+    let house = House::new().await;
+    let hits = everybody();
+    send(&house, &hits[..3], 1).await;
+    house.merge(json!({"dates": ["2026-03-09", "2026-03-10"]})).await;
+    send(&house, &hits[3..], 100).await;
+    let unreadable = String::from_utf8(house.records()[0].data.to_vec()).unwrap();
+    let unreadable = unreadable.replace("{\"v\":1,", "{\"v\":9,");
+    let record = Record { partition_key: "x".to_owned(), data: unreadable.into() };
+    house.append(batch(SHARD, 150, &[record])).await;
+    let figures = async || {
+        let totals = house.ledger("from=2026-03-01&to=2026-03-20").await["totals"].take();
+        ["accepted", "stored", "rejected", "waiting", "erased", "unexplained"]
+            .map(|name| totals[name].clone())
+    };
+    let none = json!({});
+    let before = [json!(7), json!(3), json!({"version": 1}), json!(3), json!(0), json!(0)];
+    assert_eq!(figures().await, before);
+    let visitor = format!("/v1/sites/1/visitors/{ANN}");
+    assert_eq!(api(&house, "DELETE", &visitor, &house.token).await.0, 202);
+    house.erase().await;
+    house.merge(json!({"dates": ["2026-03-09", "2026-03-10"]})).await;
+    let after = [json!(7), json!(3), none.clone(), json!(0), json!(4), json!(0)];
+    assert_eq!(figures().await, after);
+    // Her three come again: accepted, and left out at once.
+    let hers: Vec<Value> = hits.into_iter().filter(|hit| hit["visitor"] == ANN).collect();
+    send(&house, &hers, 200).await;
+    let again = [json!(10), json!(3), none, json!(0), json!(7), json!(0)];
+    assert_eq!(figures().await, again);
 }

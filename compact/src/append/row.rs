@@ -211,7 +211,7 @@ fn of_enrichment(name: &str) -> Option<Cell> {
         "attributed_keyword" => Cell::Text(|row| row.attributed.keyword.as_deref()),
         "attributed_campaign" => Cell::Text(|row| row.attributed.campaign.as_deref()),
         // What the merge writes and reads again.
-        "goals" | "is_derived" => Cell::Null,
+        "goals" | "is_derived" | "own_timings" => Cell::Null,
         _ => return None,
     })
 }

@@ -10,7 +10,7 @@ use super::inputs::Inputs;
 use crate::columns::COLUMNS;
 
 /// Columns in which copies of one hit may differ because one of them has been merged.
-const KEPT_BY_MERGE: [&str; 2] = ["goals", "is_derived"];
+const KEPT_BY_MERGE: [&str; 3] = ["goals", "is_derived", "own_timings"];
 
 /// Numbers of the rows that are hits, by site and order; of rows with one site and id the
 /// earliest received.

@@ -141,6 +141,7 @@ impl<'a> Rows<'a> {
                 Arc::new(self.rows.iter().map(|row| row.time_on_page_s).collect::<Int32Array>())
             }
             "goals" => self.goals()?,
+            "own_timings" => Arc::new(self.timings.own(self.hits())),
             "revenue" => self.revenue()?,
             "hit_id" if self.derived() > 0 => self.hit_ids(rows)?,
             "kind" if self.derived() > 0 => self.kinds()?,

@@ -281,6 +281,18 @@ fn a_later_request_of_a_page_view_fills_its_timings() {
             .unwrap();
     let rows = assemble(&raw, &goals()).unwrap().rows;
     assert_eq!(shown(&rows), [Some(8), Some(40), Some(50), None, Some(90), Some(90), Some(8)]);
+    // An earlier copy of the last one says nothing: the page view has what it had before.
+    let copy = Given { received: -1, on_load_ms: None, ..later(7, 9, 8) };
+    let raw = concat_batches(&schema_for_reading(), [&rows, &batch(&[copy])]).unwrap();
+    let rows = assemble(&raw, &goals()).unwrap().rows;
+    assert_eq!(shown(&rows), [Some(50), Some(40), Some(50), None, Some(90), Some(90), None]);
+    // And what it said itself when no other request is left.
+    let own = arrow::compute::filter_record_batch(
+        &rows,
+        &column::<Int32Array>(&rows, "on_load_ms").iter().map(|ms| Some(ms == Some(90))).collect(),
+    );
+    let own = own.unwrap().slice(0, 1);
+    assert_eq!(shown(&assemble(&own, &goals()).unwrap().rows), [Some(7)]);
 }
 
 #[test]
