@@ -49,10 +49,10 @@ RIGHTS_ON_DATA = {
         "s3:DeleteObject": {"hot/", "ledger/", "rejected/", "salts/"},
     },
     "EraseRole": {
-        "s3:GetObject": {"hot/", "hits/", "rejected/", "parked/", "settings/", "orders/"},
-        "s3:PutObject": {"hits/", "orders/", "parked/"},
+        "s3:GetObject": {"hot/", "hits/", "ledger/", "rejected/", "parked/", "settings/", "orders/"},
+        "s3:PutObject": {"hits/", "ledger/", "orders/", "parked/"},
         "s3:AbortMultipartUpload": {"hits/"},
-        "s3:DeleteObject": {"hot/", "rejected/", "parked/", "orders/"},
+        "s3:DeleteObject": {"hot/", "ledger/", "rejected/", "parked/", "orders/"},
     },
     "QueryRole": {
         "s3:GetObject": {"hot/", "hits/", "ledger/", "rejected/", "parked/", "settings/", "orders/"},

@@ -12,7 +12,6 @@ use compact::merge::Request;
 use compact::replay::Replay;
 use lake::account::{Account, LEDGER};
 use lake::clock::Clock as _;
-use lake::environment::Environment;
 use lake::hit::{Hit, HitId, Id64, Kind};
 use lake::layout;
 use lake::limits::{MAX_PERSON_IDS, ORDER_SEEN_MS};
@@ -24,7 +23,7 @@ use lake::store::faulty::{FaultyStore, Rates};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
-use crate::world::{DT, HOUR_MS, START_MS, World, append, hits, worked_out_plain};
+use crate::world::{DT, HOUR_MS, START_MS, World, append, every, hits, worked_out_plain};
 
 const ID: &str = "1-a";
 const SITE: i32 = 1;
@@ -312,7 +311,7 @@ async fn an_erasure_killed_at_any_call_is_ended_by_the_next() {
     order_ann(&start).await;
     let expected = expected(&start, &person);
     for takes_effect in [false, true] {
-        for after in (u64::from(takes_effect)..).step_by(stride()) {
+        for after in (u64::from(takes_effect)..).step_by(every(STRIDE)) {
             let world = start.copy().await;
             let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
             let dying: StoreRef = Arc::new(store.clone());
@@ -327,11 +326,6 @@ async fn an_erasure_killed_at_any_call_is_ended_by_the_next() {
     }
 }
 
-fn stride() -> usize {
-    let soak = Environment::process().parse::<u32>("HITLAKE_SOAK", "a number").unwrap();
-    if soak.is_some_and(|soak| soak > 1) { 1 } else { STRIDE }
-}
-
 /// Two erasures and a merge at once, in other interleavings by the seed; then over faults.
 #[tokio::test(start_paused = true)]
 async fn erasures_and_a_merge_at_once_do_no_harm() {
@@ -340,7 +334,7 @@ async fn erasures_and_a_merge_at_once_do_no_harm() {
     let (start, person) = midway(3).await;
     order_ann(&start).await;
     let expected = expected(&start, &person);
-    for seed in 0..(72 / stride() as u64) {
+    for seed in 0..(72 / every(STRIDE) as u64) {
         let rates = if seed % 2 == 0 { stalls } else { faults };
         let world = start.copy().await;
         let stores = [0, 1, 2].map(|number| -> StoreRef {
@@ -362,7 +356,7 @@ async fn erasures_and_a_merge_at_once_do_no_harm() {
 async fn a_merge_that_has_not_seen_the_order_brings_nobody_back() {
     let (start, person) = midway(3).await;
     let expected = expected(&start, &person);
-    for seed in 0..(72 / stride() as u64) {
+    for seed in 0..(72 / every(STRIDE) as u64) {
         let world = start.copy().await;
         let stalls = Rates { stalled: 1000, ..Rates::default() };
         let slow: StoreRef = Arc::new(FaultyStore::new(Arc::clone(&world.store), stalls, seed));

@@ -16,6 +16,7 @@ use jiff::civil::Date;
 use lake::assemble::assemble;
 use lake::clock::{ManualClock, Random as _, SeededRandom};
 use lake::columns::schema_for_reading;
+use lake::environment::Environment;
 use lake::hit::{Campaign, Hit, HitId, Id64, Kind};
 use lake::layout::{self, Holds, MergedFooter};
 use lake::parquet_file::{self, decode};
@@ -150,6 +151,13 @@ impl World {
     pub(crate) async fn put(&self, path: &Path, bytes: impl Into<PutPayload>) {
         self.store.put(path, bytes.into()).await.unwrap();
     }
+}
+
+/// The step between the cases of a long proof: `step`, or all of them on a longer run, when
+/// `HITLAKE_SOAK` is above 1.
+pub(crate) fn every(step: usize) -> usize {
+    let soak = Environment::process().parse::<u32>("HITLAKE_SOAK", "a number").unwrap();
+    if soak.is_some_and(|soak| soak > 1) { 1 } else { step }
 }
 
 pub(crate) fn append(store: &StoreRef) -> Append {
