@@ -254,7 +254,6 @@ fn encode(
         rows: counts.to_vec(),
         erased: of_date.erased.clone(),
         bots: BOTS_VERSION.to_owned(),
-        ..Batch::default()
     };
     let rows = row::batch(&of_date.rows).context("laying out a hot object")?;
     parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")

@@ -208,7 +208,6 @@ mod tests {
             rows: vec![RowsOfHour { site: 1, hour_ms: 3_600_000, rows: 2 }],
             erased: vec![RowsOfHour { site: 1, hour_ms: 0, rows: 1 }],
             bots: "isbot 1".to_owned(),
-            ..Batch::default()
         };
         assert_eq!(Batch::from_footer(&batch.to_footer()).unwrap(), batch);
         assert!(Batch::from_footer("[]").is_err());

@@ -178,8 +178,8 @@ impl Merge {
         let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
         let names = hot.iter().map(|object| object.location.clone());
         let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
-        let is_done = !(rewrites && facts.lacks(&erasing.open)) && !anew.concerns(&facts);
-        if waiting.is_empty() && is_done {
+        let is_to_rewrite = rewrites && facts.lacks(&erasing.open) || anew.concerns(&facts);
+        if waiting.is_empty() && !is_to_rewrite {
             return Ok(Attempt::Nothing(facts));
         }
         let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
