@@ -1,7 +1,7 @@
 //! The ledger of a site: for every hour of receipt what was accepted, and what became of it.
 //!
 //! Every figure is counted where it arises and read from there; only `unexplained` is the
-//! difference that is left. [`read`] looks at the store, [`figures`] adds up, this answers.
+//! difference that is left. `read` looks at the store, `figures` adds up, this answers.
 //! docs/decisions/ledger.md says what each figure is.
 
 mod figures;
