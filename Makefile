@@ -39,9 +39,11 @@ cost: ## The tables of docs/COST.md, from tests/bench/counted.json and prices
 
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
-	./tests/deny
+	@# What is fetched for the dependencies' check need not wait for the compiler.
+	./tests/deny & deny=$$!; \
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings && \
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked && \
+	wait $$deny
 
 tracker: ## Build tracker/dist/tracker.js
 	npm --prefix tracker ci --silent && npm --prefix tracker run --silent build

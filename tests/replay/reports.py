@@ -51,7 +51,7 @@ class Asked:
         self.answers = {}
 
     def can_be_asked(self):
-        known = {"method", "idSite", "period", "date", "expanded", "flat", "hideColumns", "showColumns", "format_metrics", "_setReferrerTypeLabel"}
+        known = {"method", "idSite", "period", "date", "expanded", "flat", "hideColumns", "showColumns", "format_metrics", "_setReferrerTypeLabel", "segment"}
         site, date = self.params.get("idSite"), self.params.get("date")
         several = self.params.get("period") != "range" and "," in (date or "")
         return bool(date) and str(site).isdigit() and not several and set(self.params) <= known
@@ -77,6 +77,8 @@ class Asked:
         parameters = {"metrics": ",".join(metrics), "from": first, "to": last, "limit": 100000}
         if by:
             parameters["by"] = ",".join(by)
+        if segment := self.params.get("segment"):
+            parameters["filter"] = segment
         return self.ask(self.params["idSite"], parameters)["rows"]
 
     def sums(self, metrics, *by, key):
