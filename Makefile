@@ -8,7 +8,7 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: ## Build the release program and start `hitlake serve` on 127.0.0.1:8080
-	$(CARGO) build --release --locked -p hitlake
+	$(CARGO) build --release --locked --workspace --bin hitlake
 	./target/release/hitlake serve
 
 release: ## Build the release program and the Lambda binaries for this machine
