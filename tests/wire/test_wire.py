@@ -124,7 +124,7 @@ def test_whole_chain(chain, shared, tmp_path):
 
 METRICS_OF = {
     "ingest": {"HitsReceived", "HitsAccepted", "HitsDropped", "HitsRefused", "RequestsFailed", "BytesPut"},
-    "append": {"RecordsReceived", "HitsStored", "RecordsRejected", "BatchesFailed", "BytesWritten"},
+    "append": {"RecordsReceived", "HitsStored", "HitsErased", "RecordsRejected", "BatchesFailed", "BytesWritten"},
     "merge": {"DatesMerged", "RowsWritten", "DuplicatesDropped", "MergesFailed", "BytesWritten"},
     "query": {"QuestionsAnswered", "QuestionsRefused", "QuestionsFailed", "BytesAnswered"},
 }
