@@ -18,12 +18,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
+use lake::account::name;
 use lake::dropped::Dropped;
 use lake::hit::{DecodeError, Hit};
-use lake::layout::{self, Batch, RowsOfHour};
+use lake::layout::{self, Batch, RowsOfHour, hour_start_ms};
 use lake::metrics::Started;
 use lake::orders::{Covered, OrderBook, Orders};
 use lake::parquet_file;
+use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
 
 use crate::enrich::{BOTS_VERSION, Enricher};
@@ -34,8 +36,6 @@ use row::Row;
 
 /// Records put into `rejected/` at a time.
 const CONCURRENT_REJECTS: usize = 16;
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// What append needs; built once.
 #[derive(Debug, Clone)]
@@ -113,31 +113,30 @@ impl Append {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
         let orders = self.orders.erasing().await;
         let orders = orders.context("reading the orders of erasure; the batch comes again")?;
-        let mut sorted = self.sort(records, &orders.orders);
-        let mut accounts = std::mem::take(&mut sorted.accounts);
-        done.erased = sorted.erased;
-        for dropped in &sorted.dropped {
+        let Sorted { by_date, unreadable, dropped, mut accounts, erased } =
+            self.sort(records, &orders.orders);
+        done.erased = erased;
+        for dropped in &dropped {
             done.tell(dropped);
         }
-        for (_, error) in &sorted.unreadable {
+        for (_, error) in &unreadable {
             *done.rejected.entry(error.reason()).or_default() += 1;
         }
         // Futures in a list of their own: a closure over borrowed records is not general enough.
-        let mut rejects = Vec::with_capacity(sorted.unreadable.len());
-        for (record, error) in &sorted.unreadable {
+        let mut rejects = Vec::with_capacity(unreadable.len());
+        for (record, error) in &unreadable {
             rejects.push(self.reject(record, error));
         }
         futures_util::stream::iter(rejects)
             .buffered(CONCURRENT_REJECTS)
-            .try_collect::<Vec<usize>>()
+            .try_collect::<Vec<(Path, usize)>>()
             .await?
-            .into_iter()
-            .zip(&sorted.unreadable)
-            .for_each(|(bytes, (record, error))| {
-                let name = format!("{}-{}", shard(record), sequence(record));
-                accounts.rejected(record, &name, error.reason(), bytes);
+            .iter()
+            .zip(&unreadable)
+            .for_each(|((path, bytes), (record, error))| {
+                accounts.rejected(record, name(path), error.reason(), *bytes);
             });
-        for (dt, of_date) in sorted.by_date {
+        for (dt, of_date) in by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
             let rows = of_date.rows.len();
             let counts = by_site_and_hour(&of_date.rows);
@@ -199,12 +198,12 @@ impl Append {
         Row { hit, device, source, attributed }
     }
 
-    /// Keeps a record; the bytes of its object.
+    /// Keeps a record: its object, and how many bytes that has.
     async fn reject(
         &self,
         record: &KinesisEventRecord,
         error: &DecodeError,
-    ) -> anyhow::Result<usize> {
+    ) -> anyhow::Result<(Path, usize)> {
         tracing::warn!(
             shard = shard(record),
             sequence = sequence(record),
@@ -221,16 +220,13 @@ impl Append {
         let path = layout::rejected_object(dt, shard(record), sequence(record));
         let body = serde_json::to_vec(&body)?;
         let length = body.len();
-        self.create(&path, body.into()).await.map(|_| length)
+        self.create(&path, body.into()).await?;
+        Ok((path, length))
     }
 
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
     /// very batch wrote it, and its content is the same, but for hits that were erased since.
-    async fn create(
-        &self,
-        path: &object_store::path::Path,
-        bytes: bytes::Bytes,
-    ) -> anyhow::Result<bool> {
+    async fn create(&self, path: &Path, bytes: bytes::Bytes) -> anyhow::Result<bool> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(path, PutPayload::from_bytes(bytes), options).await {
             Ok(_) => Ok(true),
@@ -262,8 +258,7 @@ fn encode(
 fn by_site_and_hour(rows: &[Row]) -> Vec<RowsOfHour> {
     let mut counts: BTreeMap<(i32, i64), u64> = BTreeMap::new();
     for row in rows {
-        let hour_ms = row.hit.received.div_euclid(HOUR_MS) * HOUR_MS;
-        *counts.entry((row.hit.site, hour_ms)).or_default() += 1;
+        *counts.entry((row.hit.site, hour_start_ms(row.hit.received))).or_default() += 1;
     }
     let rows_of = |((site, hour_ms), rows)| RowsOfHour { site, hour_ms, rows };
     counts.into_iter().map(rows_of).collect()

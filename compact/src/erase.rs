@@ -59,6 +59,8 @@ struct Round {
     receipts: Vec<Receipt>,
     /// All of them together.
     orders: Orders,
+    /// Each by itself, to tell how much of an object is whose.
+    one_by_one: Vec<Orders>,
 }
 
 impl Erase {
@@ -166,7 +168,8 @@ impl Erase {
             receipts.push(Receipt { state: State::Running, ..receipt });
         }
         let orders = entries.iter().map(|entry| (entry.id.clone(), entry.order.clone()));
-        Ok(Some(Round { orders: Orders::of(orders), entries, receipts }))
+        let one_by_one = orders.clone().map(|order| Orders::of([order])).collect();
+        Ok(Some(Round { orders: Orders::of(orders), one_by_one, entries, receipts }))
     }
 
     async fn remove(&self, round: &mut Round) -> anyhow::Result<()> {
@@ -253,8 +256,7 @@ impl Round {
         if self.orders.keep(dt, batch)?.is_none() {
             return Ok(());
         }
-        for (number, entry) in self.entries.iter().enumerate() {
-            let one = Orders::of([(entry.id.clone(), entry.order.clone())]);
+        for (number, one) in self.one_by_one.iter().enumerate() {
             if let Some(keep) = one.keep(dt, batch)? {
                 *counts.entry(number).or_default() += keep.false_count() as u64;
             }

@@ -160,10 +160,8 @@ impl Replay {
     }
 
     async fn remove(&self, path: &Path) -> anyhow::Result<()> {
-        match self.append.store.delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("deleting {path}")),
-        }
+        let deleted = self.append.store.delete(path).await;
+        deleted.with_context(|| format!("deleting {path}"))
     }
 }
 
@@ -184,16 +182,6 @@ fn readable(path: &Path, bytes: &[u8]) -> Option<(String, KinesisEventRecord)> {
     Some((shard.to_owned(), record))
 }
 
-/// The batch in a parked object: as `hitlake` writes it, or in the invocation record of Lambda's
-/// failure destination, whose `payload` is the event as text.
 fn parked_event(bytes: &[u8]) -> Option<KinesisEvent> {
-    #[derive(Deserialize)]
-    struct Invocation {
-        payload: String,
-    }
-    let event = match serde_json::from_slice::<Invocation>(bytes) {
-        Ok(invocation) => serde_json::from_str(&invocation.payload),
-        Err(_) => serde_json::from_slice(bytes),
-    };
-    event.ok()
+    serde_json::from_slice(&layout::parked_event(bytes)).ok()
 }

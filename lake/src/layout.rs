@@ -14,7 +14,8 @@ use object_store::path::Path;
 pub use merged::{Counted, MergedFooter, SiteHour};
 pub use parts::{PARTS_PATH, Parts, PartsError, PartsFrom};
 
-const HOUR_MS: i64 = 3_600_000;
+/// Milliseconds of an hour.
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// Prefix of the table.
 pub const HITS: &str = "hits";
@@ -67,6 +68,20 @@ pub fn part_of(site: i32, parts: u16) -> u16 {
 #[must_use]
 pub fn rejected_object(dt: Date, shard: &str, sequence: &str) -> Path {
     Path::from(format!("{REJECTED}/dt={dt}/{shard}-{sequence}.json"))
+}
+
+/// The batch in a parked object, as the JSON of the event: as `hitlake` writes it, or out of the
+/// invocation record of Lambda's failure destination, whose `payload` is the event as text.
+#[must_use]
+pub fn parked_event(bytes: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    #[derive(serde::Deserialize)]
+    struct Invocation {
+        payload: String,
+    }
+    match serde_json::from_slice::<Invocation>(bytes) {
+        Ok(invocation) => invocation.payload.into_bytes().into(),
+        Err(_) => bytes.into(),
+    }
 }
 
 /// The date in a path such as `hot/dt=2026-11-24/x.parquet`.
@@ -154,10 +169,16 @@ pub struct RowsOfHour {
     pub rows: u64,
 }
 
+/// The start of the hour of a time, both Unix milliseconds.
+#[must_use]
+pub const fn hour_start_ms(time_ms: i64) -> i64 {
+    time_ms.div_euclid(HOUR_MS) * HOUR_MS
+}
+
 impl RowsOfHour {
     /// Adds rows to the entry of a site and of the hour of `received_ms`.
     pub fn add(list: &mut Vec<Self>, site: i32, received_ms: i64, rows: u64) {
-        let hour_ms = received_ms.div_euclid(HOUR_MS) * HOUR_MS;
+        let hour_ms = hour_start_ms(received_ms);
         match list.iter_mut().find(|entry| (entry.site, entry.hour_ms) == (site, hour_ms)) {
             Some(entry) => entry.rows += rows,
             None => list.push(Self { site, hour_ms, rows }),

@@ -190,7 +190,7 @@ impl Query {
 impl Query {
     async fn ledger(&self, site: i32, event: &ApiGatewayV2httpRequest) -> Result<Answered, Failed> {
         let query = event.raw_query_string.as_deref().unwrap_or_default();
-        let site = self.sites.get(site).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
+        let site = self.site(site).await?;
         let now_ms = self.clock.now_ms();
         match ledger::answer(&self.scanner, &self.store, &site, query, now_ms).await {
             Ok(body) => Ok(Answered { status: 200, kind: JSON, body }),

@@ -9,6 +9,7 @@ mod parked;
 mod read;
 
 use jiff::Timestamp;
+use lake::layout::HOUR_MS;
 use lake::site::Site;
 use lake::store::StoreRef;
 use serde_json::{Value, json};
@@ -20,7 +21,6 @@ use figures::Figures;
 /// The last part of its path.
 pub const NAME: &str = "ledger";
 const PARAMETERS: [&str; 4] = ["from", "to", "period", "date"];
-const HOUR_MS: i64 = 3_600_000;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -86,10 +86,7 @@ async fn read(store: &StoreRef, path: Path) -> anyhow::Result<Option<Object>> {
 }
 
 async fn delete(store: &StoreRef, path: &Path) -> anyhow::Result<()> {
-    match store.delete(path).await {
-        Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("deleting {path}")),
-    }
+    store.delete(path).await.with_context(|| format!("deleting {path}"))
 }
 
 /// Notes that a rejected record was erased, before it goes: else the ledger would miss it.

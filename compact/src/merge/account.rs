@@ -68,10 +68,8 @@ impl Merge {
             return Ok(false);
         }
         for entry in read.entries {
-            match self.store.delete(&entry).await {
-                Ok(()) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error).with_context(|| format!("deleting {entry}")),
-            }
+            let deleted = self.store.delete(&entry).await;
+            deleted.with_context(|| format!("deleting {entry}"))?;
         }
         Ok(true)
     }

@@ -85,26 +85,22 @@ impl Merge {
     /// Deletes hot objects that have rows which orders cover, now that every part of their date
     /// holds the rest. Whoever was about to read one finds it gone and reads the table again.
     async fn delete_erased(&self, dt: Date, names: &BTreeSet<String>) -> anyhow::Result<()> {
-        if names.is_empty() {
+        let zone = Path::from(layout::HOT);
+        let paths = names.iter().map(|name| Path::from(name.as_str()));
+        let hot: Vec<Path> = paths.filter(|path| path.prefix_matches(&zone)).collect();
+        if hot.is_empty() {
             return Ok(());
         }
         let table = self.table(dt).await?;
         self.fold_accounts(dt).await?;
-        for path in names.iter().map(|name| Path::from(name.as_str())) {
-            if path.prefix_matches(&Path::from(layout::HOT))
-                && table.iter().all(|part| part.holds.contains(&path))
-            {
-                self.delete_hot(&path).await?;
-            }
+        for path in hot.iter().filter(|path| table.iter().all(|part| part.holds.contains(path))) {
+            self.delete_hot(path).await?;
         }
         Ok(())
     }
 
     pub(crate) async fn delete_hot(&self, path: &Path) -> anyhow::Result<()> {
-        match self.store.delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("deleting {path}")),
-        }
+        self.store.delete(path).await.with_context(|| format!("deleting {path}"))
     }
 
     /// How many parts a date has.

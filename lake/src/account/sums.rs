@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{RowsOfHour, SiteHour};
-
-/// Milliseconds of an hour.
-const HOUR_MS: i64 = 3_600_000;
+use crate::layout::{HOUR_MS, RowsOfHour, SiteHour};
 
 /// The hour of a time in Unix milliseconds: whole hours since the epoch.
 #[must_use]

@@ -16,8 +16,7 @@ pub type SiteHour = (i32, i64);
 /// What was counted for one site and hour of receipt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Rows read from hot objects, by all merges together; those among them that append did not
-    /// store because they were erased are counted here too.
+    /// Rows read from hot objects, by all merges together.
     pub read: u64,
     /// Rows that the table object has.
     pub kept: u64,

@@ -184,16 +184,9 @@ pub async fn finish(store: &StoreRef, entry: &Entry, receipt: Receipt) -> Result
     create(store, &final_path(id), &done).await?;
     // The closed one last: as given alone it would be closed once more.
     for path in [progress_path(id), open_path(id), closed_path(id)] {
-        remove(store, &path).await?;
+        store.delete(&path).await?;
     }
     Ok(())
-}
-
-async fn remove(store: &StoreRef, path: &Path) -> Result<(), JsonError> {
-    match store.delete(path).await {
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Deletes a site's retention orders that a later final one says again, so that there are two of a
@@ -210,7 +203,7 @@ pub async fn delete_superseded(store: &StoreRef, site: i32, before: Date) -> Res
             (of == site.to_string()).then(|| date.parse::<Date>().ok())?
         });
         if date.is_some_and(|date| date < before) {
-            remove(store, &object.location).await?;
+            store.delete(&object.location).await?;
         }
     }
     Ok(())

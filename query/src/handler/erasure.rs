@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{
-    Answered, Failed, JSON, METHOD, NO_SITE, NOT_ALLOWED, NOT_FOUND, Query, failed, finish, unread,
+    Answered, Failed, JSON, METHOD, NOT_ALLOWED, NOT_FOUND, Query, failed, finish, unread,
 };
 
 const NO_VISITOR: Failed = failed(
@@ -91,7 +91,7 @@ impl Query {
         event: &ApiGatewayV2httpRequest,
     ) -> Result<(Answered, Option<String>), Failed> {
         self.allow(site, event).await?;
-        self.sites.get(site).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)?;
+        self.site(site).await?;
         let id = Some(visitor).filter(|visitor| visitor.len() <= MAX_TEXT_BYTES);
         let id = id.and_then(Id64::of_visitor).ok_or(NO_VISITOR)?;
         let now_ms = self.clock.now_ms();

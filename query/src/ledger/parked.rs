@@ -1,15 +1,14 @@
 //! Batches that append could not take, as they lie in `parked/`.
 
-use aws_lambda_events::event::kinesis::KinesisEvent;
+use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use futures_util::TryStreamExt as _;
 use lake::account::hour_of;
 use lake::dropped::{Dropped, NO_SITE};
 use lake::hit::Hit;
-use lake::layout::PARKED;
+use lake::layout::{PARKED, parked_event};
 use lake::store::StoreRef;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
-use serde::Deserialize;
 
 use super::figures::Hours;
 use crate::scan::ScanError;
@@ -30,8 +29,8 @@ pub(super) async fn count(store: &StoreRef, hours: &mut Hours) -> Result<(), Sca
             Err(object_store::Error::NotFound { .. }) => continue,
             Err(error) => return Err(ScanError::Store(path, error)),
         };
-        for (site, hour) in batch(&bytes).iter().flat_map(|event| &event.records).filter_map(place)
-        {
+        let event = serde_json::from_slice::<KinesisEvent>(&parked_event(&bytes)).ok();
+        for (site, hour) in event.iter().flat_map(|event| &event.records).filter_map(place) {
             if let Some(figures) = hours.at_or_any(site, hour) {
                 figures.accepted += 1;
                 figures.parked += 1;
@@ -42,7 +41,7 @@ pub(super) async fn count(store: &StoreRef, hours: &mut Hours) -> Result<(), Sca
 }
 
 /// Site and hour of receipt of a record; nothing for what is no hit and is told of hits dropped.
-fn place(record: &aws_lambda_events::event::kinesis::KinesisEventRecord) -> Option<(i32, i64)> {
+fn place(record: &KinesisEventRecord) -> Option<(i32, i64)> {
     let data = &record.kinesis.data.0;
     match Hit::decode(data) {
         Ok(hit) => Some((hit.site, hour_of(hit.received))),
@@ -51,18 +50,5 @@ fn place(record: &aws_lambda_events::event::kinesis::KinesisEventRecord) -> Opti
             let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
             Some((NO_SITE, hour_of(arrived_ms)))
         }
-    }
-}
-
-/// The batch: as `hitlake` parks it, or in the invocation record of Lambda's failure destination,
-/// whose `payload` is the event as text.
-fn batch(bytes: &[u8]) -> Option<KinesisEvent> {
-    #[derive(Deserialize)]
-    struct Invocation {
-        payload: String,
-    }
-    match serde_json::from_slice::<Invocation>(bytes) {
-        Ok(invocation) => serde_json::from_str(&invocation.payload).ok(),
-        Err(_) => serde_json::from_slice(bytes).ok(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake::layout::{self, MergedFooter, RULES_VERSION, RowsOfHour};
+use lake::layout::{self, MergedFooter, RULES_VERSION, RowsOfHour, hour_start_ms};
 
 use super::components::{Bits, Components};
 use super::copies::{Copies, Copy, Key};
@@ -142,7 +142,10 @@ impl Plan {
         }
         self.footer.entry(site, received_us).read += u64::from(of.is_read);
         if of.is_erased {
-            *self.erased.entry((site, hour_ms(received_us))).or_default() += 1;
+            *self
+                .erased
+                .entry((site, hour_start_ms(received_us.div_euclid(1_000))))
+                .or_default() += 1;
         }
         let (ordinal, is_erased) = (of.ordinal, of.is_erased);
         copies.add(Key { site, id, received_us, fingerprint, ordinal, is_erased })
@@ -154,7 +157,10 @@ impl Plan {
                 && key.is_erased
             {
                 // Of copies that are erased one is counted as erased.
-                let count = self.erased.entry((key.site, hour_ms(key.received_us))).or_default();
+                let count = self
+                    .erased
+                    .entry((key.site, hour_start_ms(key.received_us.div_euclid(1_000))))
+                    .or_default();
                 *count = count.saturating_sub(1);
                 self.footer.entry(key.site, key.received_us).duplicates += 1;
                 return;
@@ -205,8 +211,4 @@ impl Plan {
         let spread = u64::from(root).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         Place::Bucket(usize::try_from(spread).unwrap_or_default() % self.buckets.max(1))
     }
-}
-
-fn hour_ms(received_us: i64) -> i64 {
-    received_us.div_euclid(3_600_000_000) * 3_600_000
 }
