@@ -15,8 +15,9 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use lake::clock::Random;
 use lake::limits::{
-    AWS_CONNECT_TIMEOUT, KINESIS_ATTEMPT_TIMEOUT, KINESIS_ATTEMPTS, KINESIS_OPERATION_TIMEOUT,
-    KINESIS_PARTIAL_ATTEMPTS, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES,
+    AWS_CONNECT_TIMEOUT, KINESIS_ATTEMPT_TIMEOUT, KINESIS_ATTEMPTS, KINESIS_FIRST_PAUSE,
+    KINESIS_OPERATION_TIMEOUT, KINESIS_PARTIAL_ATTEMPTS, MAX_PUT_BYTES, MAX_PUT_RECORDS,
+    MAX_RECORD_BYTES,
 };
 use lake::stream::{HitStream, Position, Record, StreamError};
 
@@ -86,7 +87,11 @@ impl KinesisStream {
             .build();
         let config = aws_sdk_kinesis::config::Builder::from(config)
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(KINESIS_ATTEMPTS))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(KINESIS_ATTEMPTS)
+                    .with_initial_backoff(KINESIS_FIRST_PAUSE),
+            )
             .build();
         Self { client: Client::from_conf(config), name, random }
     }

@@ -153,6 +153,10 @@ pub const SALT_USE_NOTED_MS: i64 = 24 * 3_600_000;
 pub const KINESIS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one call to Kinesis may take, all the client's attempts together.
 pub const KINESIS_OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The longest first pause between attempts of a call to Kinesis; the next is twice as long at
+/// most. The SDK's own, a second, often left no time for the last attempt within
+/// [`KINESIS_OPERATION_TIMEOUT`].
+pub const KINESIS_FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Attempts at one call to Kinesis by the client, the first included.
 pub const KINESIS_ATTEMPTS: u32 = 3;
 /// Calls for records that Kinesis refused one by one, the first included.
