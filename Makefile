@@ -14,7 +14,8 @@ run: ## Build the release program and start `hitlake serve` on 127.0.0.1:8080
 release: ## Build the release program and the Lambda binaries for this machine
 	$(CARGO) build --release --locked
 
-lambdas: release ## Put the Lambda binaries under target/lambda/NAME/bootstrap
+lambdas: ## Build the Lambda binaries and put them under target/lambda/NAME/bootstrap
+	$(CARGO) build --release --locked --workspace $(addprefix --bin ,$(BINS))
 	@for bin in $(BINS); do mkdir -p target/lambda/$$bin && cp target/release/$$bin target/lambda/$$bin/bootstrap || exit; done
 	@ls -l $(foreach bin,$(BINS),target/lambda/$(bin)/bootstrap) | awk '{print $$5, $$9}'
 

@@ -11,7 +11,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # The programs as they ship; HITLAKE_PROGRAMS names another folder, such as target/debug.
 PROGRAMS = pathlib.Path(os.environ.get("HITLAKE_PROGRAMS", ROOT / "target" / "release")).resolve()
-PROGRAM = PROGRAMS / "hitlake"
+# `hitlake` alone; HITLAKE_PROGRAM names another build of it.
+PROGRAM = pathlib.Path(os.environ.get("HITLAKE_PROGRAM", PROGRAMS / "hitlake")).resolve()
 SHARED = ROOT.parent / "shared" / "data"
 # How many times as long as in CI the long proofs go on; `make soak` sets it.
 SOAK = int(os.environ.get("HITLAKE_SOAK", "1"))

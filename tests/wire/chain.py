@@ -17,6 +17,7 @@ import samcli
 from botocore.config import Config
 
 import emulators as emulation
+import harness
 
 RIE = pathlib.Path(samcli.__file__).parent / "local" / "rapid" / "aws-lambda-rie-x86_64"
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
@@ -151,7 +152,7 @@ class Chain:
     def hitlake(self, *arguments, stdin=None):
         """The program, on this store and stream; what it printed."""
         done = subprocess.run(
-            [self.programs / "hitlake", "--data", self.folder / "unused", *map(str, arguments)],
+            [harness.PROGRAM, "--data", self.folder / "unused", *map(str, arguments)],
             env={"PATH": os.environ["PATH"], **self.environment}, input=stdin, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -160,7 +161,7 @@ class Chain:
         """The same, while the mapping hands over what arrives; its output goes to a file."""
         with open(self.folder / "hitlake.log", "w") as log:
             process = subprocess.Popen(
-                [self.programs / "hitlake", "--data", self.folder / "unused", *map(str, arguments)],
+                [harness.PROGRAM, "--data", self.folder / "unused", *map(str, arguments)],
                 env={"PATH": os.environ["PATH"], **self.environment}, stdout=log, stderr=subprocess.STDOUT)
             while process.poll() is None:
                 self.poll()
