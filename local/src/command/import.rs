@@ -32,6 +32,18 @@ struct Counts {
     dropped: BTreeMap<&'static str, u64>,
     /// Lines that never became hits and that the ledger does not know of yet.
     untold: BTreeMap<&'static str, u64>,
+    /// Times of the first and the last hit, Unix milliseconds.
+    span_ms: Option<(i64, i64)>,
+}
+
+impl Counts {
+    fn hit(&mut self, kind: Kind, ts_ms: Option<i64>) {
+        *self.hits.entry(kind.name()).or_default() += 1;
+        if let Some(ts) = ts_ms {
+            let (first, last) = self.span_ms.unwrap_or((ts, ts));
+            self.span_ms = Some((first.min(ts), last.max(ts)));
+        }
+    }
 }
 
 /// Imports the files; returns when answers show their hits.
@@ -39,6 +51,7 @@ struct Counts {
 /// # Errors
 ///
 /// When a site is unknown (exit code 2), a file cannot be read, or the stream takes no hits.
+#[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
     let site = lake::site::read_site(&place.store, args.site)
         .await
@@ -69,6 +82,11 @@ pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
         _ = tokio::signal::ctrl_c() => return Err(Interrupted.into()),
     }
     print(&counts);
+    // Logs are often older than the days that a question takes by default.
+    if let Some((first, last)) = counts.span_ms {
+        let (from, to) = (site.local_date(first), site.local_date(last));
+        println!("the numbers: hitlake query {} --from {from} --to {to}", args.site);
+    }
     Ok(())
 }
 
@@ -168,14 +186,14 @@ impl Importer {
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {
-        let kinds: Vec<Kind> = drafts.iter().map(|draft| draft.hit.kind).collect();
+        let hits: Vec<_> = drafts.iter().map(|draft| (draft.hit.kind, draft.ts)).collect();
         let outcome =
             self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
-        for (position, kind) in kinds.into_iter().enumerate() {
+        for (position, (kind, ts)) in hits.into_iter().enumerate() {
             let dropped = outcome.dropped_at.iter().find(|(at, _)| *at == position);
             match dropped {
                 Some((_, reason)) => *counts.dropped.entry(reason.name()).or_default() += 1,
-                None => *counts.hits.entry(kind.name()).or_default() += 1,
+                None => counts.hit(kind, ts),
             }
         }
         Ok(())
