@@ -168,15 +168,13 @@ impl Importer {
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {
-        let kinds: Vec<Kind> = drafts.iter().map(|draft| draft.hit.kind).collect();
         let outcome =
             self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
-        for (position, kind) in kinds.into_iter().enumerate() {
-            let dropped = outcome.dropped_at.iter().find(|(at, _)| *at == position);
-            match dropped {
-                Some((_, reason)) => *counts.dropped.entry(reason.name()).or_default() += 1,
-                None => *counts.hits.entry(kind.name()).or_default() += 1,
-            }
+        for (kind, hits) in outcome.kinds {
+            *counts.hits.entry(kind).or_default() += hits as u64;
+        }
+        for (reason, hits) in outcome.dropped {
+            *counts.dropped.entry(reason.name()).or_default() += hits as u64;
         }
         Ok(())
     }
