@@ -10,6 +10,7 @@ mod date;
 mod due;
 pub(crate) mod facts;
 mod fetch;
+mod goals;
 mod rejected;
 pub mod report;
 mod scratch;
@@ -34,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::Anew;
 use facts::FactsCache;
+use goals::GoalsCache;
 use scratch::Scratch;
 
 /// The variable that names the memory of a merge, in MiB.
@@ -69,6 +71,7 @@ pub struct Merge {
     /// Memory that a merge may use, about.
     pub memory_bytes: usize,
     facts: Arc<FactsCache>,
+    goals: Arc<GoalsCache>,
     pub(crate) orders: Arc<OrderBook>,
 }
 
@@ -108,7 +111,15 @@ impl Merge {
         Scratch::remove_leftovers(&scratch);
         let memory_bytes = MERGE_MEMORY_MB * MIB;
         let orders = Arc::new(OrderBook::new(Arc::clone(&store)));
-        Self { store, clock, scratch, memory_bytes, facts: Arc::default(), orders }
+        Self {
+            store,
+            clock,
+            scratch,
+            memory_bytes,
+            facts: Arc::default(),
+            goals: Arc::default(),
+            orders,
+        }
     }
 
     /// The same with the memory that [`MEMORY_VARIABLE`] names, where it is set.
@@ -168,6 +179,7 @@ impl Merge {
     async fn merge(&self, dates: &[Date], anew: Anew) -> anyhow::Result<Answer> {
         let mut answer = Answer::default();
         let mut failed = None;
+        self.goals.forget().await;
         for &dt in dates {
             match self.merge_date(dt, anew).await {
                 Ok(merged) => answer.dates.extend(merged),

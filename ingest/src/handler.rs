@@ -53,6 +53,8 @@ pub struct Ingest {
 pub struct Outcome {
     /// Hits on the stream.
     pub accepted: usize,
+    /// These by kind as the steps left it: a page view can have become a search.
+    pub kinds: BTreeMap<&'static str, usize>,
     /// Hits dropped, by reason.
     pub dropped: BTreeMap<Drop, usize>,
     /// The dropped ones' places among the request's hits, from 0, in order.
@@ -161,10 +163,13 @@ impl Ingest {
             };
             let done = steps.run(&mut draft, request).await.map_err(|error| refused(&error))?;
             match done {
-                Ok(()) => records.push(Record {
-                    partition_key: draft.hit.id.to_string(),
-                    data: draft.hit.encode(),
-                }),
+                Ok(()) => {
+                    *outcome.kinds.entry(draft.hit.kind.name()).or_default() += 1;
+                    records.push(Record {
+                        partition_key: draft.hit.id.to_string(),
+                        data: draft.hit.encode(),
+                    });
+                }
                 Err(reason) => {
                     outcome.drop(position, reason);
                     told.add(draft.hit.site, reason.name(), 1);

@@ -16,8 +16,8 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use lake::clock::Random;
 use lake::limits::{
     AWS_CONNECT_TIMEOUT, KINESIS_ATTEMPT_TIMEOUT, KINESIS_ATTEMPTS, KINESIS_FIRST_PAUSE,
-    KINESIS_OPERATION_TIMEOUT, KINESIS_PARTIAL_ATTEMPTS, MAX_PUT_BYTES, MAX_PUT_RECORDS,
-    MAX_RECORD_BYTES,
+    KINESIS_OPERATION_TIMEOUT, KINESIS_PARTIAL_ATTEMPTS, KINESIS_PUT_TIMEOUT, MAX_PUT_BYTES,
+    MAX_PUT_RECORDS, MAX_RECORD_BYTES,
 };
 use lake::stream::{HitStream, Position, Record, StreamError};
 
@@ -44,28 +44,26 @@ impl HitStream for KinesisStream {
             return Err(StreamError::TooLarge { bytes, limit: MAX_RECORD_BYTES });
         }
         let total = records.len();
-        let mut positions: Vec<Option<Position>> = vec![None; total];
-        let mut waiting: Vec<Waiting> = records.into_iter().enumerate().collect();
-        let mut attempts = 0;
-        let reason = loop {
-            let failed = self.put_waiting(&waiting, &mut positions).await;
-            attempts += 1;
-            waiting.retain(|(index, _)| positions.get(*index).is_some_and(Option::is_none));
-            if waiting.is_empty() {
-                return Ok(positions.into_iter().flatten().collect());
-            }
-            match failed {
-                // The client has tried the call again already.
-                Some(Refusal::Call(reason)) => break reason,
-                Some(Refusal::Records(reason)) if attempts == KINESIS_PARTIAL_ATTEMPTS => {
-                    break reason;
-                }
-                _ if attempts == KINESIS_PARTIAL_ATTEMPTS => break String::new(),
-                _ => tokio::time::sleep(self.pause(attempts)).await,
-            }
+        let mut put = Put {
+            positions: vec![None; total],
+            waiting: records.into_iter().enumerate().collect(),
+            attempts: 0,
         };
-        Err(StreamError::Unavailable { taken: total - waiting.len(), total, attempts, reason })
+        let reason = match tokio::time::timeout(KINESIS_PUT_TIMEOUT, self.put_all(&mut put)).await {
+            Ok(Ok(())) => return Ok(put.positions.into_iter().flatten().collect()),
+            Ok(Err(reason)) => reason,
+            Err(_) => format!("not done within {} s", KINESIS_PUT_TIMEOUT.as_secs()),
+        };
+        let taken = put.positions.iter().flatten().count();
+        Err(StreamError::Unavailable { taken, total, attempts: put.attempts, reason })
     }
+}
+
+/// How far records have come.
+struct Put {
+    positions: Vec<Option<Position>>,
+    waiting: Vec<Waiting>,
+    attempts: u32,
 }
 
 /// Why records are not on the stream.
@@ -94,6 +92,27 @@ impl KinesisStream {
             )
             .build();
         Self { client: Client::from_conf(config), name, random }
+    }
+
+    /// Puts until every record has its place; why not all have, where no attempt is left.
+    async fn put_all(&self, put: &mut Put) -> Result<(), String> {
+        loop {
+            put.attempts += 1;
+            let failed = self.put_waiting(&put.waiting, &mut put.positions).await;
+            put.waiting.retain(|(index, _)| put.positions.get(*index).is_some_and(Option::is_none));
+            if put.waiting.is_empty() {
+                return Ok(());
+            }
+            match failed {
+                // The client has tried the call again already.
+                Some(Refusal::Call(reason)) => return Err(reason),
+                Some(Refusal::Records(reason)) if put.attempts == KINESIS_PARTIAL_ATTEMPTS => {
+                    return Err(reason);
+                }
+                _ if put.attempts == KINESIS_PARTIAL_ATTEMPTS => return Err(String::new()),
+                _ => tokio::time::sleep(self.pause(put.attempts)).await,
+            }
+        }
     }
 
     /// Puts what waits, call by call, and notes where each record lies; stops at a failed call.

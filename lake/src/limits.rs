@@ -93,6 +93,10 @@ pub const ORDER_SEEN_MS: i64 = 150_000;
 pub const MAX_REPLAY_RECORDS: usize = 10_000;
 /// Rows of a row group of the table (measured: DESIGN section 4).
 pub const ROW_GROUP_ROWS: usize = 32 * 1024;
+/// Rows of an object above which its row groups are larger.
+pub const LARGE_OBJECT_ROWS: u64 = 1_000_000;
+/// Rows of a row group of such an object.
+pub const LARGE_ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Settings and tokens are read again after this long; in force everywhere within 60 s.
 pub const SETTINGS_TTL_MS: i64 = 30_000;
 /// Rows of an answer when `limit` is not given.
@@ -161,6 +165,9 @@ pub const KINESIS_FIRST_PAUSE: Duration = Duration::from_millis(200);
 pub const KINESIS_ATTEMPTS: u32 = 3;
 /// Calls for records that Kinesis refused one by one, the first included.
 pub const KINESIS_PARTIAL_ATTEMPTS: u32 = 4;
+/// How long all calls for one request may take together. Ingest's own timeout is 10 s, so that the
+/// client gets an answer and sends again.
+pub const KINESIS_PUT_TIMEOUT: Duration = Duration::from_secs(6);
 /// Page timings above this are ignored (matomo.md 1.2).
 pub const MAX_TIMING_MS: i32 = 16_777_215;
 /// Dimensions in one question.

@@ -68,6 +68,16 @@ def test_the_log_is_accounted_for_and_importing_it_twice_adds_nothing(serve, sha
     assert before == oracle.Table(serve.data / "store", 1).totals(before)
 
 
+def test_an_import_counts_the_search_pages_of_a_log_as_searches(serve):
+    log = serve.data / "search.log"
+    line = '192.0.2.1 - - [17/May/2015:10:05:0{} +0000] "GET {} HTTP/1.1" 200 512 "-" "{}"\n'
+    log.write_text("".join(line.format(at, page, BROWSER["User-Agent"]) for at, page in enumerate(["/", "/find?q=shoes", "/a"])))
+    done = serve.command("import", log, "--site", 1)
+    counts = {name.strip(" │"): count.strip(" │") for name, _, count in (row.partition("┆") for row in done.stdout.splitlines())}
+    assert (counts["hits: pageview"], counts["hits: search"]) == ("2", "1"), done.stdout
+    assert serve.metrics("metrics=pageviews,searches&from=2015-05-17&to=2015-05-17")["totals"] == {"pageviews": 2, "searches": 1}
+
+
 def test_every_reader_reads_the_table(serve, shared):
     serve.command("import", shared / "access-logs" / "apache_logs", "--site", 1)
     serve.drained()

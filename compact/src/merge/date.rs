@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::civil::Date;
-use lake::goals::Goals;
 use lake::layout::{self, Holds, Parts};
 use lake::limits::HOT_KEPT_MS;
 use lake::store::is_conflict;
@@ -178,7 +177,7 @@ impl Merge {
         if waiting.is_empty() && !is_to_rewrite {
             return Ok(Attempt::Nothing(facts));
         }
-        let goals = Goals::in_force(&self.store).await.context("reading the goals")?;
+        let goals = self.goals.read(&self.store, self.clock.now_ms()).await?;
         let scratch = Scratch::create(&self.scratch)?;
         let fetched = fetch(&self.store, &scratch, (&path, &facts), &waiting).await?;
         let Fetched::Sources(sources) = fetched else { return Ok(Attempt::Changed) };

@@ -1,11 +1,15 @@
 //! The stream on AWS against a server of our own that answers as Kinesis does.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use ingest::kinesis::KinesisStream;
 use lake::clock::SeededRandom;
-use lake::limits::{KINESIS_ATTEMPTS, KINESIS_PARTIAL_ATTEMPTS, MAX_RECORD_BYTES};
+use lake::limits::{
+    KINESIS_ATTEMPTS, KINESIS_PARTIAL_ATTEMPTS, KINESIS_PUT_TIMEOUT, MAX_PUT_RECORDS,
+    MAX_RECORD_BYTES,
+};
 use lake::stream::{HitStream as _, Record, StreamError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,13 +24,18 @@ struct Stub {
 }
 
 async fn stub(script: Script) -> Stub {
+    slow_stub(script, Duration::ZERO).await
+}
+
+/// Each answer comes after `delay`.
+async fn slow_stub(script: Script, delay: Duration) -> Stub {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(serve(socket, script, Arc::clone(&seen)));
+            tokio::spawn(serve(socket, script, delay, Arc::clone(&seen)));
         }
     });
     let config = aws_config::SdkConfig::builder()
@@ -48,7 +57,7 @@ async fn stub(script: Script) -> Stub {
 struct Sleep;
 
 impl aws_sdk_kinesis::config::AsyncSleep for Sleep {
-    fn sleep(&self, duration: std::time::Duration) -> aws_sdk_kinesis::config::Sleep {
+    fn sleep(&self, duration: Duration) -> aws_sdk_kinesis::config::Sleep {
         // Timeouts run on the same clock and must not fire at once.
         let is_timeout = duration >= lake::limits::AWS_CONNECT_TIMEOUT;
         aws_sdk_kinesis::config::Sleep::new(async move {
@@ -59,7 +68,12 @@ impl aws_sdk_kinesis::config::AsyncSleep for Sleep {
     }
 }
 
-async fn serve(mut socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Value>>>) {
+async fn serve(
+    mut socket: TcpStream,
+    script: Script,
+    delay: Duration,
+    seen: Arc<Mutex<Vec<Value>>>,
+) {
     let mut bytes = Vec::new();
     loop {
         let end = loop {
@@ -91,7 +105,10 @@ async fn serve(mut socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Value>
             "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n\r\n{answer}",
             answer.len()
         );
-        socket.write_all(answer.as_bytes()).await.unwrap();
+        tokio::time::sleep(delay).await;
+        if socket.write_all(answer.as_bytes()).await.is_err() {
+            return; // the client waited no longer
+        }
     }
 }
 
@@ -154,6 +171,33 @@ async fn records_that_stay_refused_are_not_acknowledged() {
     assert_eq!((taken, total, attempts), (1, 3, KINESIS_PARTIAL_ATTEMPTS));
     assert_eq!(reason, "ProvisionedThroughputExceededException");
     assert_eq!(stub.calls.lock().unwrap().len(), KINESIS_PARTIAL_ATTEMPTS as usize);
+}
+
+/// Each call is answered well within its own time, and all of them would take half as long again
+/// as a request may.
+#[tokio::test]
+async fn a_request_ends_in_time_however_many_calls_it_takes() {
+    let calls_an_attempt = 3;
+    let calls = calls_an_attempt * KINESIS_PARTIAL_ATTEMPTS;
+    let stub = slow_stub(
+        |_, body| {
+            let answers: Vec<Value> = keys(body)
+                .iter()
+                .map(|key| if key == "key-0" { placed(1) } else { throttled() })
+                .collect();
+            (200, json!({"FailedRecordCount":1,"Records":answers}))
+        },
+        KINESIS_PUT_TIMEOUT * 3 / 2 / calls,
+    )
+    .await;
+    let count = MAX_PUT_RECORDS * calls_an_attempt as usize;
+    let error = stub.stream.put(records(count)).await.unwrap_err();
+    let StreamError::Unavailable { taken, total, attempts, reason } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((taken, total), (1, count));
+    assert!(attempts <= KINESIS_PARTIAL_ATTEMPTS && reason.contains("within 6 s"), "{reason}");
+    assert!(stub.calls.lock().unwrap().len() < calls as usize);
 }
 
 #[tokio::test]

@@ -37,12 +37,9 @@ struct Counts {
 }
 
 impl Counts {
-    fn hit(&mut self, kind: Kind, ts_ms: Option<i64>) {
-        *self.hits.entry(kind.name()).or_default() += 1;
-        if let Some(ts) = ts_ms {
-            let (first, last) = self.span_ms.unwrap_or((ts, ts));
-            self.span_ms = Some((first.min(ts), last.max(ts)));
-        }
+    fn reach(&mut self, ts_ms: i64) {
+        let (first, last) = self.span_ms.unwrap_or((ts_ms, ts_ms));
+        self.span_ms = Some((first.min(ts_ms), last.max(ts_ms)));
     }
 }
 
@@ -186,15 +183,14 @@ impl Importer {
     }
 
     async fn put(&self, drafts: Vec<Draft>, counts: &mut Counts) -> anyhow::Result<()> {
-        let hits: Vec<_> = drafts.iter().map(|draft| (draft.hit.kind, draft.ts)).collect();
+        drafts.iter().filter_map(|draft| draft.ts).for_each(|ts| counts.reach(ts));
         let outcome =
             self.ingest.accept(drafts.into_iter().map(Ok).collect(), &self.request).await?;
-        for (position, (kind, ts)) in hits.into_iter().enumerate() {
-            let dropped = outcome.dropped_at.iter().find(|(at, _)| *at == position);
-            match dropped {
-                Some((_, reason)) => *counts.dropped.entry(reason.name()).or_default() += 1,
-                None => counts.hit(kind, ts),
-            }
+        for (kind, hits) in outcome.kinds {
+            *counts.hits.entry(kind).or_default() += hits as u64;
+        }
+        for (reason, hits) in outcome.dropped {
+            *counts.dropped.entry(reason.name()).or_default() += hits as u64;
         }
         Ok(())
     }
