@@ -30,6 +30,10 @@ bench: release ## Hits a second that serve accepts durably, at 64 connections (n
 	.venv/bin/python tests/bench/serve.py
 	.venv/bin/python tests/bench/cold.py
 
+bench-questions: ## Twelve questions of 10 million hits, beside DuckDB and chDB; writes docs/BENCHMARKS.md
+	./tests/tools python
+	.venv/bin/python tests/bench/questions.py --write
+
 sam-local: ## Every sample event through its function, by sam local where containers run (after sam build)
 	./tests/tools python node
 	test -x $${HITLAKE_PROGRAMS:-target/release}/query || $(MAKE) --no-print-directory release
@@ -42,7 +46,7 @@ check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
 	@# What is fetched for the dependencies' check need not wait for the compiler.
 	./tests/deny & deny=$$!; \
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings && \
+	$(CARGO) clippy --workspace --all-targets --features hitlake-tests/bench --locked -- -D warnings && \
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked && \
 	wait $$deny
 
@@ -52,4 +56,4 @@ tracker: ## Build tracker/dist/tracker.js
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test soak bench sam-local cost check tracker fmt
+.PHONY: help run release lambdas test soak bench bench-questions sam-local cost check tracker fmt

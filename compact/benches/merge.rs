@@ -6,19 +6,17 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
+mod generated;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, new_null_array,
-};
+use arrow::array::RecordBatch;
 use compact::merge::{Merge, Request};
+use generated::{Generated, batch, of_visitor};
 use jiff::civil::Date;
 use lake::clock::{ManualClock, Random as _, SeededRandom};
-use lake::columns::{COLUMNS, Column, schema};
-use lake::hit::{HitId, Id64};
 use lake::layout::{self, Holds};
 use lake::parquet_file::encode;
 use lake::store::StoreRef;
@@ -130,16 +128,6 @@ async fn write_hot(store: &StoreRef, from: u64, to: u64, day: u64) -> u64 {
     bytes
 }
 
-/// One generated hit; visitors have seven hits each, in visits of a few minutes.
-struct Generated {
-    site: i32,
-    ts_us: i64,
-    id: u128,
-    visitor: u64,
-    page: u64,
-    rare: u64,
-}
-
 /// The hits number `from` to `to` of a day of `day` hits; one in twenty repeats an earlier one.
 fn generate(from: u64, to: u64, day: u64) -> RecordBatch {
     let hits: Vec<Generated> = (from..to)
@@ -148,8 +136,7 @@ fn generate(from: u64, to: u64, day: u64) -> RecordBatch {
             one(if repeats { number - 1 - number % 997 } else { number }, day)
         })
         .collect();
-    let columns = COLUMNS.iter().map(|column| array(column, &hits)).collect();
-    RecordBatch::try_new(schema(), columns).unwrap()
+    batch(&hits)
 }
 
 fn one(number: u64, day: u64) -> Generated {
@@ -163,6 +150,7 @@ fn one(number: u64, day: u64) -> Generated {
     let ts_us = START_US + i64::try_from((at + later) / 1_000 * 1_000).unwrap();
     let ms = u128::try_from(ts_us / 1_000).unwrap();
     let id = ms << 80 | 7 << 76 | (drawn & 0xFFF) << 64 | 2 << 62 | (drawn >> 20 & ((1 << 62) - 1));
+    let rare = u64::try_from(drawn >> 64 & 0xFFFF_FFFF).unwrap();
     let skewed = (drawn >> 32 & 0xFFFF) as f64 / 65_536.0;
     Generated {
         site: i32::try_from(1 + visitor % 20).unwrap(),
@@ -170,83 +158,10 @@ fn one(number: u64, day: u64) -> Generated {
         id,
         visitor,
         page: (skewed * skewed * skewed * 20_000.0) as u64,
-        rare: u64::try_from(drawn >> 64 & 0xFFFF_FFFF).unwrap(),
-    }
-}
-
-fn hash(number: u64, salt: u64) -> u64 {
-    let random = SeededRandom::new(number.wrapping_mul(31).wrapping_add(salt));
-    u64::try_from(random.next_u128() >> 64).unwrap()
-}
-
-fn array(column: &Column, hits: &[Generated]) -> ArrayRef {
-    let text = |value: &dyn Fn(&Generated) -> Option<String>| -> ArrayRef {
-        Arc::new(hits.iter().map(value).collect::<StringArray>())
-    };
-    let of_visitor = |names: &'static [&'static str], salt: u64| -> ArrayRef {
-        let name = |hit: &Generated| {
-            let drawn = hash(hit.visitor, salt);
-            // The first names are the usual ones.
-            let at = (drawn % 97).min(drawn >> 40 & 0xFF) % names.len() as u64;
-            names.get(usize::try_from(at).unwrap()).copied()
-        };
-        Arc::new(hits.iter().map(name).collect::<StringArray>())
-    };
-    let times = |value: &dyn Fn(&Generated) -> i64| -> ArrayRef {
-        let times = hits.iter().map(|hit| Some(value(hit)));
-        Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
-    };
-    match column.name {
-        "site" => Arc::new(hits.iter().map(|hit| Some(hit.site)).collect::<Int32Array>()),
-        "ts" => times(&|hit| hit.ts_us),
-        "received_at" => {
-            times(&|hit| hit.ts_us + 1_000 * i64::try_from(50 + hit.rare % 400).unwrap())
-        }
-        "hit_id" => text(&|hit| Some(HitId(hit.id).to_string())),
-        "fingerprint" => text(&|hit| Some(Id64(hash(hit.visitor, 1)).to_string())),
-        "client_id" => {
-            text(&|hit| (hit.visitor % 2 == 0).then(|| Id64(hash(hit.visitor, 2)).to_string()))
-        }
-        "client_id_forced" | "new_visit" => {
-            Arc::new(hits.iter().map(|_| Some(false)).collect::<BooleanArray>())
-        }
-        "kind" => {
-            text(&|hit| Some(if hit.rare % 10 == 0 { "event" } else { "pageview" }.to_owned()))
-        }
-        "host" => text(&|hit| Some(format!("www.site{}.example", hit.site))),
-        "path" => text(&|hit| Some(format!("/section-{}/article-{}", hit.page % 30, hit.page))),
-        "query" => text(&|hit| (hit.rare % 20 == 0).then(|| format!("id={}", hit.rare % 100_000))),
-        "title" => {
-            text(&|hit| Some(format!("Article number {} of section {}", hit.page, hit.page % 30)))
-        }
-        "event_category" => text(&|hit| (hit.rare % 10 == 0).then(|| "video".to_owned())),
-        "event_action" => text(&|hit| (hit.rare % 10 == 0).then(|| "play".to_owned())),
-        "event_value" => Arc::new(
-            hits.iter().map(|hit| (hit.rare % 10 == 0).then_some(1.0)).collect::<Float64Array>(),
-        ),
-        "country" => of_visitor(&["GB", "DE", "US", "FR", "NL", "PL", "IT", "ES"], 3),
-        "region" => of_visitor(&["ENG", "BE", "CA", "IDF", "NH", "MZ", "BY", "NY", "TX"], 4),
-        "city" => of_visitor(&["London", "Berlin", "Paris", "Leeds", "York", "Bonn", "Essen"], 5),
-        "language" => of_visitor(&["en-gb", "de-de", "en-us", "fr-fr", "nl-nl"], 6),
-        "device" => of_visitor(&["mobile", "desktop", "tablet"], 7),
-        "brand" => of_visitor(&["Apple", "Samsung", "Google", "Xiaomi"], 8),
-        "os" => of_visitor(&["iOS", "Android", "Windows", "macOS", "Linux"], 9),
-        "os_version" => of_visitor(&["18", "15", "10", "17", "14", "11"], 10),
-        "browser" => of_visitor(&["Chrome", "Safari", "Firefox", "Edge"], 11),
-        "browser_version" => of_visitor(&["130", "131", "129", "18", "17"], 12),
-        "screen" => of_visitor(&["390x844", "1920x1080", "412x915", "1440x900"], 13),
-        "timezone" => of_visitor(&["Europe/London", "Europe/Berlin", "America/New_York"], 14),
-        "user_agent" => text(&|hit| {
-            let drawn = hash(hit.visitor, 15) % 300;
-            Some(format!(
-                "Mozilla/5.0 (Device {drawn}) AppleWebKit/537 (KHTML, like Gecko) Chrome/{}",
-                100 + drawn % 30
-            ))
-        }),
-        "hit_channel" => of_visitor(&["direct", "internal", "search", "website"], 16),
-        "hit_referrer_host" => of_visitor(&["www.google.com", "www.bing.com", "t.co"], 17),
-        "page_view" => text(&|hit| Some(format!("{:06x}", hit.rare & 0xFF_FFFF))),
-        _ => new_null_array(&column.kind.arrow(), hits.len()),
+        rare,
+        kind: if rare % 10 == 0 { "event" } else { "pageview" },
+        channel: of_visitor(visitor, &["direct", "internal", "search", "website"], 16),
+        is_bot: false,
     }
 }
 

@@ -174,8 +174,9 @@ pub const MAX_TIMING_MS: i32 = 16_777_215;
 pub const MAX_QUESTION_DIMENSIONS: usize = 3;
 /// Levels of the path in `by=section` (matomo.md 3.7).
 pub const MAX_SECTION_DEPTH: usize = 10;
-/// Rows, visitors and users that one question keeps in memory, all together.
-pub const MAX_COUNTED: usize = 32 * 1024 * 1024;
+/// Bytes of rows, visitors and users that one question keeps in memory, all together: 512 MiB. A
+/// question that needs more is refused.
+pub const MAX_COUNTED_BYTES: usize = 512 * 1024 * 1024;
 /// Table objects up to this are read whole in one GET: 1 MiB.
 pub const QUERY_SMALL_OBJECT_BYTES: u64 = 1024 * 1024;
 /// Bytes that are read from the end of a larger object for its footer: 512 KiB.
@@ -186,8 +187,10 @@ pub const QUERY_COALESCE_BYTES: u64 = 128 * 1024;
 pub const QUERY_READ_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of footers that a process of query keeps: 64 MiB.
 pub const QUERY_FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
-/// Dates that one question reads at once.
-pub const QUERY_CONCURRENT_DATES: usize = 16;
+/// Dates that one question reads at once: a quarter's wait for the store as one.
+pub const QUERY_CONCURRENT_DATES: usize = 128;
+/// KiB of columns that are read and not decoded yet, of all questions: 96 MiB.
+pub const QUERY_BUFFERED_KIB: u32 = 96 * 1024;
 /// How often a date is begun again because its objects were replaced meanwhile.
 pub const QUERY_DATE_ATTEMPTS: u32 = 6;
 /// Sites in one question.

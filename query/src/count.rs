@@ -6,7 +6,9 @@
 
 pub(crate) mod columns;
 pub(crate) mod filter;
+mod hits;
 mod keys;
+mod places;
 mod prepared;
 mod tally;
 mod values;
@@ -22,6 +24,7 @@ use lake::hit::Kind;
 use crate::calendar::Place;
 use crate::metric::Sum;
 use crate::plan::Plan;
+use places::Places;
 use prepared::{Kinds, Prepared, SumOf, kinds};
 use tally::{ALL, TOTAL};
 pub use tally::{Counted, Row, Tally};
@@ -35,7 +38,6 @@ pub struct Counter {
     plan: Arc<Plan>,
     tally: Tally,
     visit: Visit,
-    last_cells: Option<(u32, u32, Cells)>,
     /// By cell: the last visit that it counted.
     visit_stamps: Vec<u32>,
     /// By cell and sum: the last visit that it counted.
@@ -85,7 +87,6 @@ impl Counter {
             tally: Tally::new(&plan),
             visit: Visit { amounts: vec![0.0; plan.sums.len()], ..Visit::default() },
             plan,
-            last_cells: None,
             visit_stamps: Vec::new(),
             unique_stamps: Vec::new(),
             pages: kinds(&PAGES),
@@ -93,10 +94,15 @@ impl Counter {
         }
     }
 
-    /// How much memory it takes, in cells and ids.
+    /// Rows of another date follow, of any site of the question.
+    pub(crate) fn begin_date(&mut self, plan: &Arc<Plan>) {
+        self.plan = Arc::clone(plan);
+    }
+
+    /// About how many bytes of memory it takes.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.tally.size()
+    pub fn bytes(&self) -> usize {
+        self.tally.bytes()
     }
 
     /// Counts a batch of the partition with number `day`, but the rows that `skip` marks.
@@ -126,14 +132,13 @@ impl Counter {
         skip: Option<&[bool]>,
     ) -> Result<(), ArrowError> {
         let plan = Arc::clone(&self.plan);
-        let places = places(batch, &plan, day)?;
+        let places = Places::of(batch, &plan, day)?;
         let mut selected = prepared::selected(batch, &plan, skip)?;
         for filter in &plan.filters {
             filter::apply(batch, &plan, &places, filter, &mut selected)?;
         }
         if plan.needs_moments() {
-            let places = selected.iter_mut().zip(&places);
-            places.for_each(|(selected, place)| *selected &= place.is_some());
+            places.keep_inside(&mut selected);
         }
         // Nothing to count; but a visit that goes on over batches must be followed.
         let visits_are_whole = !plan.by_visit || plan.needs_whole_visits();
@@ -142,35 +147,47 @@ impl Counter {
         }
         let combinations = keys::combinations(batch, &plan, &places, &selected, &mut self.tally)?;
         let prepared = Prepared::of(batch, &plan, &mut self.tally.users)?;
-        let rows = places.into_iter().zip(selected).zip(combinations).enumerate();
-        for (row, ((place, selected), combination)) in rows {
-            if skip.is_some_and(|skip| skip.get(row).copied().unwrap_or_default()) {
-                continue;
-            }
-            let of_row = OfRow { row, place, kind: prepared.kind(row), combination, selected };
-            if plan.by_visit {
-                self.follow_visit(&prepared, &of_row);
-            }
-            if selected {
-                self.count_hit(&prepared, &of_row);
-                self.count_visit(&of_row);
-            }
+        let rows = Rows { places, selected, combinations };
+        hits::count(&mut self.tally, &plan, &prepared, &rows);
+        if plan.by_visit {
+            self.count_visits(&prepared, &rows, skip);
         }
         Ok(())
     }
 
-    /// What was counted.
+    fn count_visits(&mut self, prepared: &Prepared<'_>, rows: &Rows, skip: Option<&[bool]>) {
+        for (row, selected) in rows.selected.iter().copied().enumerate() {
+            if skip.is_some_and(|skip| skip.get(row).copied().unwrap_or_default()) {
+                continue;
+            }
+            let (place, combination) = (rows.places.at(row), rows.combination(row));
+            let of_row = OfRow { row, place, kind: prepared.kind(row), combination, selected };
+            self.follow_visit(prepared, &of_row);
+            if selected {
+                self.count_hit(prepared, &of_row);
+                self.count_visit(&of_row);
+            }
+        }
+    }
+
+    /// The rows of a site and date are all counted.
     ///
     /// # Errors
     ///
     /// As [`Counter::count`].
-    pub fn finish(mut self) -> Result<Tally, ArrowError> {
+    pub fn end_date(&mut self) -> Result<(), ArrowError> {
         let day = self.unfinished.day();
         if let Some(rest) = self.unfinished.take()? {
             self.count_rows(&rest, day, None)?;
         }
         self.end_visit();
-        Ok(self.tally)
+        Ok(())
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn into_tally(self) -> Tally {
+        self.tally
     }
 
     fn follow_visit(&mut self, prepared: &Prepared<'_>, of: &OfRow) {
@@ -255,19 +272,10 @@ impl Counter {
     }
 
     fn count_hit(&mut self, prepared: &Prepared<'_>, of: &OfRow) {
-        let Some(place) = of.place else { return };
+        let (Some(place), true) = (of.place, self.visit.open) else { return };
         let cells = self.cells(place.bucket, of.combination);
         for (at, sum) in prepared.sums.iter().enumerate() {
-            if let Some(amount) = sum.of_hit(of.kind, of.row) {
-                cells.iter().for_each(|cell| self.tally.add(cell, at, amount));
-            } else if self.visit.open {
-                self.count_in_visit(at, sum, of, cells);
-            }
-        }
-        for (at, distinct) in prepared.distincts.iter().enumerate() {
-            let Some(id) = distinct.id(of.row) else { continue };
-            let part = self.plan.part(distinct.daily.then_some(place.day));
-            cells.iter().for_each(|cell| self.tally.add_id(cell, at, part, id));
+            self.count_in_visit(at, sum, of, cells);
         }
     }
 
@@ -305,30 +313,37 @@ impl Counter {
     }
 
     fn cells(&mut self, bucket: u32, combination: u32) -> Cells {
-        match self.last_cells {
-            Some((last_bucket, last_combination, cells))
-                if (last_bucket, last_combination) == (bucket, combination) =>
-            {
-                return cells;
-            }
-            _ => {}
+        let cell = finest(&mut self.tally, &self.plan, bucket, combination);
+        let all = self.tally.over_all_time(cell);
+        match (cell, all) {
+            (TOTAL, _) => Cells { cells: [TOTAL; 3], count: 1 },
+            (_, TOTAL) => Cells { cells: [TOTAL, cell, TOTAL], count: 2 },
+            _ => Cells { cells: [TOTAL, all, cell], count: 3 },
         }
-        let (timed, grouped) = (self.plan.by_time, !self.plan.by.is_empty());
-        let cells = match (timed, grouped) {
-            (false, false) => Cells { cells: [TOTAL; 3], count: 1 },
-            (true, false) => {
-                Cells { cells: [TOTAL, self.tally.cell(bucket, ALL), TOTAL], count: 2 }
-            }
-            (false, true) => {
-                Cells { cells: [TOTAL, self.tally.cell(0, combination), TOTAL], count: 2 }
-            }
-            (true, true) => {
-                let all = self.tally.cell(ALL, combination);
-                Cells { cells: [TOTAL, all, self.tally.cell(bucket, combination)], count: 3 }
-            }
-        };
-        self.last_cells = Some((bucket, combination, cells));
-        cells
+    }
+}
+
+/// The cell of one bucket and combination, as far as the question has such.
+fn finest(tally: &mut Tally, plan: &Plan, bucket: u32, combination: u32) -> u32 {
+    match (plan.by_time, !plan.by.is_empty()) {
+        (false, false) => TOTAL,
+        (true, false) => tally.cell(bucket, ALL),
+        (false, true) => tally.cell(0, combination),
+        (true, true) => tally.cell(bucket, combination),
+    }
+}
+
+/// What was worked out by row.
+struct Rows {
+    places: Places,
+    selected: Vec<bool>,
+    /// None without dimensions.
+    combinations: Vec<u32>,
+}
+
+impl Rows {
+    fn combination(&self, row: usize) -> u32 {
+        self.combinations.get(row).copied().unwrap_or_default()
     }
 }
 
@@ -347,18 +362,4 @@ fn fresh(stamps: &mut Vec<u32>, at: usize, number: u32) -> bool {
         stamps.resize(at + 1, 0);
     }
     stamps.get_mut(at).is_some_and(|stamp| std::mem::replace(stamp, number) != number)
-}
-
-/// By row: where it falls.
-fn places(
-    batch: &RecordBatch,
-    plan: &Plan,
-    day: Option<u32>,
-) -> Result<Vec<Option<Place>>, ArrowError> {
-    let calendar = &plan.calendar;
-    if !calendar.needs_time() {
-        return Ok(vec![calendar.place(day, 0); batch.num_rows()]);
-    }
-    let times = columns::times(batch, "ts")?;
-    Ok(times.iter().map(|ts_us| calendar.place(day, *ts_us)).collect())
 }

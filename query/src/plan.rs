@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use lake::columns::schema_for_reading;
-use lake::filter::Filter;
+use lake::filter::{Condition, Filter, Reach};
+use lake::hit::Kind;
 use lake::site::Goal;
 
 use crate::calendar::Calendar;
@@ -67,6 +68,9 @@ pub struct Plan {
     pub by_time: bool,
     /// Whether the borders of visits matter.
     pub by_visit: bool,
+    /// Whether a visit counts by its first row alone: all its rows are selected or none, and all
+    /// have the same values.
+    pub visits_at_entry: bool,
     /// What the scan took; of all sites and dates of the question together.
     pub work: Arc<Work>,
 }
@@ -90,6 +94,7 @@ impl Plan {
             calendar,
             by_time: question.interval != crate::calendar::Interval::None,
             by_visit: false,
+            visits_at_entry: visits_at_entry(question),
             work: Arc::default(),
         };
         for metric in &question.metrics {
@@ -105,8 +110,18 @@ impl Plan {
         let names = in_order.fields().iter().map(|field| field.name().as_str());
         plan.columns =
             names.filter_map(|name| needed.iter().copied().find(|it| *it == name)).collect();
-        plan.by_visit = plan.columns.contains(&"is_entry");
+        plan.by_visit = plan.sums.iter().any(|sum| !plan.is_of_rows(sum));
         plan
+    }
+
+    /// Whether a sum is one over rows, each by itself; else rows are seen visit by visit.
+    #[must_use]
+    pub const fn is_of_rows(&self, sum: &Sum) -> bool {
+        match sum {
+            Sum::Hits(_) | Sum::Amount(..) | Sum::Having(..) => true,
+            Sum::Visits(_) => self.visits_at_entry,
+            _ => false,
+        }
     }
 
     /// Whether hours or weekdays are asked about: hits outside of the question have none.
@@ -123,6 +138,32 @@ impl Plan {
     #[must_use]
     pub fn needs_whole_visits(&self) -> bool {
         self.filters.iter().any(filter::asks_for_visits)
+    }
+
+    /// Whether rows that are not selected say nothing about others.
+    #[must_use]
+    pub fn counts_rows_apart(&self) -> bool {
+        !self.by_visit && !self.needs_whole_visits()
+    }
+
+    /// Shows each condition of every counted row that one column of text decides: the column, and
+    /// whether a text meets it.
+    pub fn each_required(&self, show: &mut dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool)) {
+        for predicate in &self.predicates {
+            show(predicate.column, &predicate.test);
+        }
+        if let Some(kind) = self.kind() {
+            show("kind", &|name| name == Some(kind.name()));
+        }
+        for filter in &self.filters {
+            filter::each_required(filter, show);
+        }
+    }
+
+    /// The kind of hits that the dimensions are of.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.by.iter().find_map(|dimension| dimension.kind)
     }
 
     /// The part of the different values that those of a day (of all days) are counted in.
@@ -165,6 +206,27 @@ pub fn needs_hours(question: &Question) -> bool {
     let filters = question.filters.iter().flat_map(Filter::conditions);
     question.by.iter().any(|dimension| dimension.origin == Origin::HourOfDay)
         || filters.into_iter().any(|condition| condition.name.name == "hour_of_day")
+}
+
+/// Columns of the visit that differ from row to row.
+const OF_ROWS: [&str; 4] = ["is_entry", "is_exit", "time_on_page_s", "is_conversion"];
+
+/// People and bots never share a visit.
+fn visits_at_entry(question: &Question) -> bool {
+    let same = |column: &str| {
+        lake::columns::find(column).is_some_and(|it| it.of_visit) && !OF_ROWS.contains(&column)
+    };
+    let is_same = |dimension: &Dimension| match dimension.origin {
+        Origin::Text(column) | Origin::Band(column, _) => dimension.kind.is_none() && same(column),
+        Origin::Site => true,
+        _ => false,
+    };
+    let holds_alike = |condition: &Condition| {
+        condition.reach != Reach::Hit || Dimension::find(condition.name.name).is_some_and(&is_same)
+    };
+    question.section.is_none()
+        && question.by.iter().all(|dimension| is_same(dimension))
+        && question.filters.iter().flat_map(Filter::conditions).all(holds_alike)
 }
 
 fn predicates(question: &Question) -> Vec<Predicate> {

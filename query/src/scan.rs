@@ -6,12 +6,14 @@
 
 mod date;
 mod decode;
+mod dictionary;
 mod error;
 mod fetch;
 mod footers;
 mod links;
 mod list;
 mod open;
+mod pool;
 mod prune;
 mod waiting;
 
@@ -21,18 +23,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use lake::limits::{MAX_COUNTED, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
+use lake::limits::{QUERY_BUFFERED_KIB, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
 use lake::orders::{OrderBook, Orders};
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use tokio::sync::Semaphore;
 
-use crate::count::{Counted, Tally};
+use crate::count::Counted;
 use crate::plan::Plan;
 pub use error::ScanError;
 pub use footers::{Footer, Footers};
 use list::Objects;
+use pool::Pool;
 
 /// What scans need; kept from question to question.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Scanner {
     store: StoreRef,
     footers: Footers,
     cpu: Arc<Semaphore>,
+    /// For bytes of columns that are not decoded yet, KiB.
+    buffers: Arc<Semaphore>,
     orders: OrderBook,
 }
 
@@ -62,6 +67,7 @@ impl Scanner {
             store,
             footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
             cpu: Arc::new(Semaphore::new(processors.max(2))),
+            buffers: Arc::new(Semaphore::new(QUERY_BUFFERED_KIB as usize)),
         }
     }
 
@@ -83,41 +89,37 @@ impl Scanner {
     /// When an object cannot be read, or the answer needs too much memory.
     pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
+        let pool = Arc::new(Pool::new(plan));
+        let waiting = self.count(sites, &pool).await?;
+        let counted = decode::on_thread(&self.cpu, move || Ok(pool.into_counted())).await?;
+        plan.work.scanned();
+        Ok(Scanned { counted, waiting })
+    }
+
+    /// Counts by the pool's counters; the partitions whose hits are not all merged.
+    async fn count(
+        &self,
+        sites: &[(Arc<Plan>, Vec<Date>)],
+        pool: &Arc<Pool>,
+    ) -> Result<BTreeSet<Date>, ScanError> {
         let partitions: BTreeSet<Date> =
             sites.iter().flat_map(|(_, dates)| dates).copied().collect();
         let partitions: Vec<Date> = partitions.into_iter().collect();
         let asked: BTreeSet<i32> = sites.iter().map(|(plan, _)| plan.site).collect();
         let (objects, hidden) = self.lists(&partitions, &asked).await?;
-        plan.work.listed();
+        pool.work().listed();
         let none = Orders::default();
         let mut counts = Vec::new();
         for (plan, partitions) in sites {
             let hidden = hidden.get(&plan.site).unwrap_or(&none);
             for (dt, objects) in objects.iter().filter(|(dt, _)| partitions.contains(dt)) {
-                counts.push(date::count(self, plan, (*dt, hidden), objects.clone()));
+                let count = date::count(self, plan, (*dt, hidden), objects.clone(), pool);
+                counts.push(async { count.await.map(|waiting| waiting.then_some(*dt)) });
             }
         }
-        let mut counts = futures_util::stream::iter(counts).buffered(QUERY_CONCURRENT_DATES);
-        let mut tally = Tally::new(plan);
-        let mut waiting = BTreeSet::new();
-        while let Some(of_date) = counts.try_next().await? {
-            if of_date.waiting {
-                waiting.insert(of_date.dt);
-            }
-            tally = decode::on_thread(&self.cpu, move || {
-                tally.take_over(of_date.tally);
-                Ok(tally)
-            })
-            .await?;
-            if tally.size() > MAX_COUNTED {
-                return Err(ScanError::TooLarge { limit: MAX_COUNTED });
-            }
-        }
-        let of_plan = Arc::clone(plan);
-        let counted =
-            decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&of_plan))).await?;
-        plan.work.scanned();
-        Ok(Scanned { counted, waiting })
+        let counts = futures_util::stream::iter(counts).buffer_unordered(QUERY_CONCURRENT_DATES);
+        let waiting: Vec<Option<Date>> = counts.try_collect().await?;
+        Ok(waiting.into_iter().flatten().collect())
     }
 
     /// The rows of a plan's site in these partitions, as its columns say, in no order.

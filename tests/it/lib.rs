@@ -2,6 +2,9 @@
 //! memory store. What needs the shipped binaries is in Python beside this.
 
 #[cfg(test)]
+#[path = "../bench/questions/distant.rs"]
+mod distant;
+#[cfg(test)]
 mod erasure;
 #[cfg(test)]
 mod events;
@@ -13,3 +16,5 @@ mod ledger;
 mod order;
 #[cfg(test)]
 mod questions;
+#[cfg(test)]
+mod rounds;

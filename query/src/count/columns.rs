@@ -52,9 +52,51 @@ impl<'a> Codes<'a> {
         self.keys.len()
     }
 
+    /// Whether something holds, asked once for each code and once for null.
+    pub(crate) fn test(&self, test: impl Fn(Option<&str>) -> bool) -> ByCode {
+        let of_null = test(None);
+        let by_code = self.map(|text| test(Some(text)));
+        ByCode { by_code: by_code.into_iter().map(|it| it.unwrap_or(of_null)).collect(), of_null }
+    }
+
+    /// Takes the mark from rows of which it does not hold.
+    pub(crate) fn keep(&self, holds: &ByCode, selected: &mut [bool]) {
+        if holds.never() {
+            return selected.fill(false);
+        }
+        let rows = selected.iter_mut().zip(self.keys.values());
+        match self.keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => rows.for_each(|(selected, key)| *selected &= holds.of(*key)),
+            Some(nulls) if nulls.null_count() < nulls.len() => {
+                for ((selected, key), valid) in rows.zip(nulls) {
+                    *selected &= if valid { holds.of(*key) } else { holds.of_null };
+                }
+            }
+            Some(_) if !holds.of_null => selected.fill(false),
+            Some(_) => {}
+        }
+    }
+
     /// Something for each code.
     pub(crate) fn map<T>(&self, of: impl Fn(&str) -> T) -> Vec<Option<T>> {
         (0..self.texts.len()).map(|code| self.text(code).map(&of)).collect()
+    }
+}
+
+/// Whether something holds, by code of a dictionary.
+pub(crate) struct ByCode {
+    by_code: Vec<bool>,
+    of_null: bool,
+}
+
+impl ByCode {
+    fn of(&self, key: i32) -> bool {
+        usize::try_from(key).is_ok_and(|code| self.by_code.get(code).copied().unwrap_or_default())
+    }
+
+    /// Whether it holds of no entry of the dictionary, and not of null.
+    pub(crate) fn never(&self) -> bool {
+        !self.of_null && !self.by_code.contains(&true)
     }
 }
 

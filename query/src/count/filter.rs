@@ -13,10 +13,11 @@ use lake::filter::{Condition, Filter, Reach, Source, without_scheme};
 use lake::hit::Kind;
 
 use super::columns::{Codes, Flags, Numbers, ints, texts};
+use super::places::Places;
 use super::prepared::kinds;
 use crate::calendar::Place;
 use crate::dimension::{Dimension, Origin, section_of};
-use crate::fast::HashMap;
+use crate::fast::Recent;
 use crate::plan::Plan;
 
 /// One bit for each group.
@@ -26,7 +27,7 @@ type Groups = u128;
 pub(super) fn apply(
     batch: &RecordBatch,
     plan: &Plan,
-    places: &[Option<Place>],
+    places: &Places,
     filter: &Filter,
     selected: &mut [bool],
 ) -> Result<(), ArrowError> {
@@ -37,14 +38,14 @@ pub(super) fn apply(
             held.push(Held { group: 1 << group, condition, rows: source.rows(condition)? });
         }
     }
-    let all = held.iter().fold(0, |all, held| all | held.group);
-    let own = |row: usize| bits(&held, |it| it.condition.reach == Reach::Hit && it.at(row));
     if !asks_for_visits(filter) {
-        for (row, selected) in selected.iter_mut().enumerate().filter(|(_, it)| **it) {
-            *selected = own(row) == all;
+        for group in held.chunk_by(|left, right| left.group == right.group) {
+            keep_any(group, selected);
         }
         return Ok(());
     }
+    let all = held.iter().fold(0, |all, held| all | held.group);
+    let own = |row: usize| bits(&held, |it| it.condition.reach == Reach::Hit && it.at(row));
     let pages = of_kinds(batch, &[Kind::Pageview, Kind::Search])?;
     for (rows, is_visit) in visits(batch)? {
         let visit = if is_visit { of_visit(&held, &rows, &pages) } else { 0 };
@@ -58,9 +59,49 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// Takes the mark from rows of which no condition of a group holds.
+fn keep_any(group: &[Held<'_>], selected: &mut [bool]) {
+    match group {
+        [one] => {
+            selected.iter_mut().zip(&one.rows).for_each(|(selected, holds)| *selected &= holds)
+        }
+        _ => {
+            for (row, selected) in selected.iter_mut().enumerate() {
+                *selected &= group.iter().any(|held| held.at(row));
+            }
+        }
+    }
+}
+
 /// Whether a filter must see all rows of a visit.
 pub(crate) fn asks_for_visits(filter: &Filter) -> bool {
     filter.conditions().any(|condition| condition.reach != Reach::Hit)
+}
+
+/// Shows each group that one column of text decides: the column, and whether a text meets it.
+pub(crate) fn each_required(
+    filter: &Filter,
+    show: &mut dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool),
+) {
+    for group in &filter.groups {
+        let Some(column) = group.first().and_then(text_column) else { continue };
+        if group.iter().all(|condition| text_column(condition) == Some(column)) {
+            show(column, &|text| group.iter().any(|condition| condition.holds_of_text(text)));
+        }
+    }
+}
+
+/// The column of text that alone decides a condition on a hit.
+fn text_column(condition: &Condition) -> Option<&'static str> {
+    let column = match condition.name.source {
+        Source::Text(column) => Some(column),
+        Source::Dimension => match Dimension::find(condition.name.name)?.origin {
+            Origin::Text(column) => Some(column),
+            _ => None,
+        },
+        _ => None,
+    };
+    column.filter(|_| condition.reach == Reach::Hit)
 }
 
 /// The columns that a condition needs of a row.
@@ -178,10 +219,9 @@ fn of_kinds(batch: &RecordBatch, wanted: &[Kind]) -> Result<Vec<bool>, ArrowErro
 
 /// Something for each row, worked out once a code.
 fn by_text(codes: &Codes<'_>, test: impl Fn(Option<&str>) -> bool) -> Vec<bool> {
-    let by_code = codes.map(|text| test(Some(text)));
-    let of_null = test(None);
-    let of_row = |row| codes.code(row).and_then(|code| *by_code.get(code)?).unwrap_or(of_null);
-    (0..codes.rows()).map(of_row).collect()
+    let mut rows = vec![true; codes.rows()];
+    codes.keep(&codes.test(test), &mut rows);
+    rows
 }
 
 /// The same of several columns, once for each combination of codes.
@@ -192,16 +232,17 @@ fn by_texts<const N: usize>(
 ) -> Result<Vec<bool>, ArrowError> {
     let columns = names.iter().map(|name| Codes::of(batch, name));
     let columns: Vec<Codes<'_>> = columns.collect::<Result<_, _>>()?;
-    let mut known: HashMap<[Option<usize>; N], bool> = HashMap::default();
+    let mut known: Recent<N, bool> = Recent::default();
     let mut of_row = |row: usize| {
-        let mut codes = [None; N];
+        // Null is 0, codes come after it.
+        let mut codes = [0; N];
         for (code, column) in codes.iter_mut().zip(&columns) {
-            *code = column.code(row);
+            *code = column.code(row).map_or(0, |code| u32::try_from(code + 1).unwrap_or(u32::MAX));
         }
-        *known.entry(codes).or_insert_with(|| {
+        known.get(codes, || {
             let mut texts = [None; N];
             for ((text, code), column) in texts.iter_mut().zip(codes).zip(&columns) {
-                *text = code.and_then(|code| column.text(code));
+                *text = (code as usize).checked_sub(1).and_then(|code| column.text(code));
             }
             test(texts)
         })
@@ -213,7 +254,7 @@ fn by_texts<const N: usize>(
 struct Rows<'a> {
     batch: &'a RecordBatch,
     plan: &'a Plan,
-    places: &'a [Option<Place>],
+    places: &'a Places,
 }
 
 impl Rows<'_> {
@@ -284,10 +325,11 @@ impl Rows<'_> {
     fn of_dimension(&self, condition: &Condition, of: Origin) -> Result<Vec<bool>, ArrowError> {
         let text = |text: Option<&str>| condition.holds_of_text(text);
         let at = |number: &dyn Fn(Place) -> i8| {
-            let holds = |place: &Option<Place>| {
+            let holds = |row| {
+                let place = self.places.at(row);
                 condition.holds_of_number(place.map(|place| f64::from(number(place))))
             };
-            self.places.iter().map(holds).collect()
+            (0..self.batch.num_rows()).map(holds).collect()
         };
         match of {
             Origin::Text(column) => self.text(column, text),

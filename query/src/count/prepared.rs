@@ -10,6 +10,9 @@ use super::values::Values;
 use crate::metric::{Distinct, Hits, Sum};
 use crate::plan::Plan;
 
+/// The first row of a visit.
+const ENTRY: Hits = Hits { kinds: &[], with: Some(("is_entry", true)) };
+
 /// Kinds as a set: one bit each.
 pub(super) type Kinds = u16;
 
@@ -56,6 +59,11 @@ impl<'a> HitTest<'a> {
         Ok(Self { kinds: kinds(hits.kinds), with })
     }
 
+    /// Whether the kind decides.
+    pub(super) fn of_kinds(&self) -> Option<Kinds> {
+        (self.with.is_none() && self.kinds != 0).then_some(self.kinds)
+    }
+
     pub(super) fn holds(&self, kind: Kinds, row: usize) -> bool {
         (self.kinds == 0 || self.kinds & kind != 0)
             && self.with.as_ref().is_none_or(|(presence, wanted)| presence.at(row) == *wanted)
@@ -77,7 +85,8 @@ pub(super) enum SumOf<'a> {
 }
 
 impl<'a> SumOf<'a> {
-    fn of(batch: &'a RecordBatch, sum: &Sum) -> Result<Self, ArrowError> {
+    fn of(batch: &'a RecordBatch, sum: &Sum, at_entry: bool) -> Result<Self, ArrowError> {
+        let entry = || HitTest::of(batch, &ENTRY);
         let numbers = |names: &[&str]| {
             names.iter().map(|name| Numbers::of(batch, name)).collect::<Result<Vec<_>, _>>()
         };
@@ -89,6 +98,8 @@ impl<'a> SumOf<'a> {
             }
             Sum::Having(hits, names) => Self::Having(HitTest::of(batch, hits)?, numbers(names)?),
             Sum::Unique(hits) => Self::Unique(HitTest::of(batch, hits)?),
+            Sum::Visits(None) if at_entry => Self::Hits(entry()?),
+            Sum::Visits(Some(name)) if at_entry => Self::Amount(vec![entry()?], numbers(&[name])?),
             Sum::Visits(None) => Self::Visits(None),
             Sum::Visits(Some(name)) => Self::Visits(Some(Numbers::of(batch, name)?)),
             Sum::Converted => Self::Converted,
@@ -159,6 +170,17 @@ impl<'a> DistinctOf<'a> {
         Ok(Self { ids, with, daily: distinct.daily })
     }
 
+    /// Whether a row has the same text as an earlier one; rows of a visitor stand together.
+    pub(super) fn same(&self, row: usize, earlier: usize) -> bool {
+        match &self.ids {
+            IdsOf::Visitors(texts) if texts.is_valid(row) && texts.is_valid(earlier) => {
+                let digits = |row| texts.value(row).as_bytes().first_chunk::<16>();
+                digits(row).is_some_and(|of_row| Some(of_row) == digits(earlier))
+            }
+            _ => false,
+        }
+    }
+
     /// The id that a row counts.
     pub(super) fn id(&self, row: usize) -> Option<u64> {
         if let Some((codes, holds)) = &self.with
@@ -194,7 +216,7 @@ impl<'a> Prepared<'a> {
         plan: &Plan,
         users: &mut Values,
     ) -> Result<Self, ArrowError> {
-        let sums = plan.sums.iter().map(|sum| SumOf::of(batch, sum));
+        let sums = plan.sums.iter().map(|sum| SumOf::of(batch, sum, plan.visits_at_entry));
         let mut distincts = Vec::new();
         for distinct in &plan.distincts {
             distincts.push(DistinctOf::of(batch, distinct, users)?);
@@ -220,6 +242,10 @@ impl<'a> Prepared<'a> {
             kinds,
             paths: batch.column_by_name("path"),
         })
+    }
+
+    pub(super) fn kinds(&self) -> &[Kinds] {
+        &self.kinds
     }
 
     pub(super) fn kind(&self, row: usize) -> Kinds {
@@ -252,18 +278,13 @@ pub(super) fn selected(
     };
     let mut keep = |name: &str, test: &dyn Fn(Option<&str>) -> bool| {
         let codes = Codes::of(batch, name)?;
-        let by_code = codes.map(|text| test(Some(text)));
-        let of_null = test(None);
-        for (row, selected) in selected.iter_mut().enumerate().filter(|(_, it)| **it) {
-            let holds = codes.code(row).and_then(|code| *by_code.get(code)?);
-            *selected = holds.unwrap_or(of_null);
-        }
+        codes.keep(&codes.test(test), &mut selected);
         Ok::<(), ArrowError>(())
     };
     for predicate in &plan.predicates {
         keep(predicate.column, &predicate.test)?;
     }
-    if let Some(kind) = plan.by.iter().find_map(|dimension| dimension.kind) {
+    if let Some(kind) = plan.kind() {
         keep("kind", &|name| name == Some(kind.name()))?;
     }
     Ok(selected)

@@ -1,9 +1,8 @@
 //! What was counted: a cell for each bucket of time and combination of values, besides one for
 //! each combination over all time and one for everything.
 
-use crate::fast::HashMap;
-
 use super::values::{Combination, Combinations, Value, Values};
+use crate::fast::{HashMap, Recent};
 use crate::metric::Sum;
 use crate::plan::{Plan, Take};
 
@@ -71,6 +70,7 @@ pub struct Tally {
     pub(super) users: Values,
     pub(super) combinations: Combinations,
     cells: HashMap<(u32, u32), u32>,
+    recent: Recent<2, u32>,
     keys: Vec<(u32, u32)>,
     pub(super) sums: Vec<f64>,
     pub(super) ids: Vec<Ids>,
@@ -78,7 +78,15 @@ pub struct Tally {
     sums_per_cell: usize,
     ids_per_cell: usize,
     users_at: Option<usize>,
+    timed: bool,
 }
+
+/// What a cell takes beside its sums and ids: its key, the same in the map, stamps.
+const CELL_BYTES: usize = 48;
+/// What the ids of a cell take beside the ids, with the first part.
+const IDS_BYTES: usize = 64;
+/// What a combination takes in list and map.
+const COMBINATION_BYTES: usize = 40;
 
 impl Tally {
     /// Nothing counted yet.
@@ -89,6 +97,7 @@ impl Tally {
             users: Values::default(),
             combinations: Combinations::default(),
             cells: HashMap::default(),
+            recent: Recent::default(),
             keys: Vec::new(),
             sums: Vec::new(),
             ids: Vec::new(),
@@ -96,6 +105,7 @@ impl Tally {
             sums_per_cell: plan.sums.len(),
             ids_per_cell: plan.distincts.len(),
             users_at: plan.distincts.iter().position(|distinct| distinct.column == "user_id"),
+            timed: plan.by_time,
         };
         tally.cell(ALL, ALL);
         tally
@@ -104,7 +114,9 @@ impl Tally {
     /// The number of a cell.
     pub(super) fn cell(&mut self, bucket: u32, combination: u32) -> u32 {
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        let cell = *self.cells.entry((bucket, combination)).or_insert(next);
+        let cell = self.recent.get([bucket, combination], || {
+            *self.cells.entry((bucket, combination)).or_insert(next)
+        });
         if cell == next {
             self.keys.push((bucket, combination));
             self.sums.resize(self.keys.len() * self.sums_per_cell, 0.0);
@@ -125,10 +137,46 @@ impl Tally {
         }
     }
 
-    /// How much memory it takes, in cells and ids.
+    /// The cell that is counted together with this one over all time; that of everything where
+    /// the question has not both buckets and combinations.
+    pub(super) fn over_all_time(&mut self, cell: u32) -> u32 {
+        match self.keys.get(cell as usize).copied() {
+            Some((bucket, combination)) if self.timed && bucket != ALL && combination != ALL => {
+                self.cell(ALL, combination)
+            }
+            _ => TOTAL,
+        }
+    }
+
+    /// About how many bytes of memory it takes.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.keys.len() + self.combinations.len() + self.kept_ids
+    pub fn bytes(&self) -> usize {
+        let of_cell =
+            CELL_BYTES + self.sums_per_cell * size_of::<f64>() + self.ids_per_cell * IDS_BYTES;
+        let values: usize = self.values.iter().chain([&self.users]).map(Values::bytes).sum();
+        let combinations = self.combinations.len() * COMBINATION_BYTES;
+        self.keys.len() * of_cell + combinations + self.kept_ids * size_of::<u64>() + values
+    }
+
+    /// Adds up, over everything and over all time, what was added to the finest cells alone.
+    fn add_up(&mut self, plan: &Plan) {
+        let added: Vec<usize> =
+            (0..).zip(&plan.sums).filter(|(_, sum)| plan.is_of_rows(sum)).map(|it| it.0).collect();
+        let cells = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        for cell in 0..cells {
+            if self.keys.get(cell as usize).is_none_or(|(bucket, _)| *bucket == ALL) {
+                continue;
+            }
+            let wider = self.over_all_time(cell);
+            for at in added.iter().copied() {
+                let amount = self.sums.get(cell as usize * self.sums_per_cell + at).copied();
+                let amount = amount.unwrap_or_default();
+                self.add(TOTAL, at, amount);
+                if wider != TOTAL {
+                    self.add(wider, at, amount);
+                }
+            }
+        }
     }
 
     /// Adds what another counted.
@@ -166,6 +214,7 @@ impl Tally {
     /// The metrics of every cell.
     #[must_use]
     pub fn into_counted(mut self, plan: &Plan) -> Counted {
+        self.add_up(plan);
         let mut counted = Counted { totals: self.metrics(TOTAL, plan), ..Counted::default() };
         let keys = std::mem::take(&mut self.keys);
         for (cell, (bucket, combination)) in (0_u32..).zip(keys) {

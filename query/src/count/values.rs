@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fast::HashMap;
+use crate::fast::{HashMap, Recent};
 
 /// A value of a dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,11 +24,14 @@ pub(super) struct Values {
     list: Vec<Value>,
     texts: HashMap<Arc<str>, u32>,
     numbers: HashMap<i64, u32>,
+    /// Of the texts.
+    bytes: usize,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        Self { list: vec![Value::Null], texts: HashMap::default(), numbers: HashMap::default() }
+        let list = vec![Value::Null];
+        Self { list, texts: HashMap::default(), numbers: HashMap::default(), bytes: 0 }
     }
 }
 
@@ -38,10 +41,20 @@ impl Values {
         if let Some(id) = self.texts.get(text) {
             return *id;
         }
-        let text: Arc<str> = text.into();
+        self.insert(text.into())
+    }
+
+    fn insert(&mut self, text: Arc<str>) -> u32 {
+        self.bytes += text.len();
         let id = self.push(Value::Text(Arc::clone(&text)));
         self.texts.insert(text, id);
         id
+    }
+
+    /// About how much memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        // A value in the list and its entry in the map, with what the allocator adds.
+        self.bytes + self.list.len() * 96
     }
 
     /// The number of a number.
@@ -71,11 +84,7 @@ impl Values {
             Value::Number(number) => self.number(number),
             Value::Text(text) => match self.texts.get(&text) {
                 Some(id) => *id,
-                None => {
-                    let id = self.push(Value::Text(Arc::clone(&text)));
-                    self.texts.insert(text, id);
-                    id
-                }
+                None => self.insert(text),
             },
         };
         other.list.into_iter().map(take).collect()
@@ -90,22 +99,19 @@ pub(super) type Combination = [u32; lake::limits::MAX_QUESTION_DIMENSIONS];
 pub(super) struct Combinations {
     list: Vec<Combination>,
     ids: HashMap<Combination, u32>,
-    last: Option<(Combination, u32)>,
+    recent: Recent<{ lake::limits::MAX_QUESTION_DIMENSIONS }, u32>,
 }
 
 impl Combinations {
     pub(super) fn id(&mut self, combination: Combination) -> u32 {
-        match self.last {
-            Some((last, id)) if last == combination => return id,
-            _ => {}
-        }
-        let next = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        let id = *self.ids.entry(combination).or_insert(next);
-        if id == next {
-            self.list.push(combination);
-        }
-        self.last = Some((combination, id));
-        id
+        self.recent.get(combination, || {
+            let next = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+            let id = *self.ids.entry(combination).or_insert(next);
+            if id == next {
+                self.list.push(combination);
+            }
+            id
+        })
     }
 
     pub(super) fn get(&self, id: u32) -> Combination {

@@ -4,43 +4,39 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use lake::limits::{MAX_COUNTED, QUERY_DATE_ATTEMPTS, QUERY_READ_BYTES};
+use lake::limits::{QUERY_DATE_ATTEMPTS, QUERY_READ_BYTES};
 use lake::orders::Orders;
 use object_store::path::Path;
 
 use super::Scanner;
-use super::decode::{self, Pending, on_thread, schema_of};
+use super::decode::{self, Pending, Rows, on_thread, schema_of};
 use super::error::ScanError;
 use super::list::{self, Objects};
 use super::open::{self, Opened};
+use super::pool::Pool;
 use super::prune::{Piece, pieces};
-use super::waiting::{self, Hidden, Mask, WorkedOut};
-use crate::count::{Counter, Tally};
+use super::waiting::{self, Hidden, WorkedOut};
+use crate::count::Counter;
 use crate::plan::Plan;
 
 /// Reads of one date that are under way while an earlier one is counted.
 const READ_AHEAD: usize = 3;
 
-/// What was counted of one date.
-pub(super) struct DateCount {
-    pub(super) dt: Date,
-    pub(super) tally: Tally,
-    /// Hits wait to be merged.
-    pub(super) waiting: bool,
-}
-
-/// Counts a date; begun again when one of its objects was replaced meanwhile.
+/// Counts a date; begun again when one of its objects was replaced meanwhile. Whether hits wait to
+/// be merged.
 pub(super) async fn count(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
     mut objects: Objects,
-) -> Result<DateCount, ScanError> {
+    pool: &Arc<Pool>,
+) -> Result<bool, ScanError> {
     let mut attempts = 0;
     loop {
-        match try_count(scanner, plan, (dt, hidden), &objects).await {
+        match try_count(scanner, plan, (dt, hidden), &objects, pool).await {
             Err(ScanError::Replaced(path)) => {
                 objects = list_again(scanner, dt, path, &mut attempts).await?;
             }
@@ -149,23 +145,62 @@ async fn try_count(
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
     objects: &Objects,
-) -> Result<DateCount, ScanError> {
-    let opened = open_date(scanner, plan, (dt, hidden), objects).await?;
-    let OpenedDate { parts, worked_out, waiting } = opened;
-    let day = plan.calendar.day_of_partition(dt);
-    let mut counter = Counter::new(Arc::clone(plan));
-    for (at, part) in parts.iter().enumerate() {
-        let skip = worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(at));
-        counter = count_table(scanner, plan, part, (day, skip), counter).await?;
+    pool: &Arc<Pool>,
+) -> Result<bool, ScanError> {
+    let OpenedDate { parts, worked_out, waiting } =
+        open_date(scanner, plan, (dt, hidden), objects).await?;
+    let date = Arc::new(CountedDate {
+        plan: Arc::clone(plan),
+        day: plan.calendar.day_of_partition(dt),
+        worked_out,
+    });
+    let groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(at, part)| in_groups(plan, part).into_iter().map(move |it| (at, part, it)))
+        .collect();
+    if groups.len() > 1 {
+        count_apart(scanner, &date, groups, pool).await?;
+        return Ok(waiting);
     }
-    let tally = on_thread(&scanner.cpu, move || {
-        if let Some(worked_out) = worked_out {
-            counter.count(&worked_out.rows, day, None)?;
+    // All rows are there at once, so that nothing that was counted must be taken back.
+    let at = groups.first().map_or(0, |group| group.0);
+    let (of_date, of_question) = (Arc::clone(&date), Arc::clone(pool));
+    let count = move |rows: Vec<Rows>| {
+        of_question.count(&of_date.plan, |counter| {
+            of_date.count(counter, at, &rows)?;
+            of_date.count_worked_out(counter)
+        })
+    };
+    match groups.into_iter().next() {
+        Some((_, part, pieces)) => read(scanner, plan, part, pieces, count).await?,
+        None => on_thread(&scanner.cpu, move || count(Vec::new())).await?,
+    }
+    Ok(waiting)
+}
+
+/// A date whose objects are opened.
+struct CountedDate {
+    plan: Arc<Plan>,
+    day: Option<u32>,
+    worked_out: Option<WorkedOut>,
+}
+
+impl CountedDate {
+    /// Counts rows of the table object with number `part`, but those that were worked out anew.
+    fn count(&self, counter: &mut Counter, part: usize, rows: &[Rows]) -> Result<(), ArrowError> {
+        let skip = self.worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(part));
+        for rows in rows {
+            let marks = skip.and_then(|skip| skip.of(rows.first_row, rows.batch.num_rows()));
+            counter.count(&rows.batch, self.day, marks)?;
         }
-        Ok(counter.finish()?)
-    })
-    .await?;
-    Ok(DateCount { dt, tally, waiting })
+        Ok(())
+    }
+
+    fn count_worked_out(&self, counter: &mut Counter) -> Result<(), ArrowError> {
+        let rows = self.worked_out.as_ref().map(|worked_out| &worked_out.rows);
+        rows.map_or(Ok(()), |rows| counter.count(rows, self.day, None))
+    }
 }
 
 /// The orders that a table object with rows of the site has not applied.
@@ -179,41 +214,52 @@ fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Orders {
     by_all.map_or_else(Orders::default, |by_all| orders.not_in(&by_all))
 }
 
-/// Counts the site's rows of a table object, while the next are read.
-async fn count_table(
+/// Counts a date whose rows do not all come at once by a counter of its own, while the next are
+/// read: it is forgotten where an object is replaced meanwhile.
+async fn count_apart(
     scanner: &Scanner,
-    plan: &Arc<Plan>,
-    opened: &Arc<Opened>,
-    (day, skip): (Option<u32>, Option<&Mask>),
-    mut counter: Counter,
-) -> Result<Counter, ScanError> {
-    let schema = schema_of(&plan.columns);
+    date: &Arc<CountedDate>,
+    groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)>,
+    pool: &Arc<Pool>,
+) -> Result<(), ScanError> {
     let mut reads = Vec::new();
-    for group in in_groups(plan, opened) {
-        let begin = |piece| Pending::new(opened, piece, &plan.columns, None);
-        let pending = group.into_iter().map(begin).collect::<Result<Vec<_>, _>>()?;
-        let (store, cpu) = (&scanner.store, &scanner.cpu);
-        reads.push(decode::read(store, cpu, opened, pending, plan.site, &schema));
+    for (at, part, pieces) in groups {
+        reads.push(read(scanner, &date.plan, part, pieces, move |rows| Ok((at, rows))));
     }
     let mut reads = futures_util::stream::iter(reads).buffered(READ_AHEAD);
-    while let Some(rows) = reads.try_next().await? {
-        let marked = |rows: decode::Rows| {
-            let marks = skip.and_then(|skip| skip.of(rows.first_row, rows.batch.num_rows()));
-            (rows.batch, marks.map(<[bool]>::to_vec))
-        };
-        let batches: Vec<_> = rows.into_iter().map(marked).collect();
+    let mut counter = Counter::new(Arc::clone(&date.plan));
+    while let Some((at, rows)) = reads.try_next().await? {
+        let (date, pool) = (Arc::clone(date), Arc::clone(pool));
         counter = on_thread(&scanner.cpu, move || {
-            for (batch, marks) in batches {
-                counter.count(&batch, day, marks.as_deref())?;
-            }
+            pool.grow(&mut counter, |counter| date.count(counter, at, &rows))?;
             Ok(counter)
         })
         .await?;
-        if counter.size() > MAX_COUNTED {
-            return Err(ScanError::TooLarge { limit: MAX_COUNTED });
-        }
     }
-    Ok(counter)
+    let (date, pool) = (Arc::clone(date), Arc::clone(pool));
+    on_thread(&scanner.cpu, move || {
+        pool.grow(&mut counter, |counter| {
+            date.count_worked_out(counter)?;
+            counter.end_date()
+        })?;
+        pool.add(counter);
+        Ok(())
+    })
+    .await
+}
+
+/// The columns of the plan of some pieces, taken as they are decoded.
+async fn read<T: Send + 'static>(
+    scanner: &Scanner,
+    plan: &Arc<Plan>,
+    opened: &Arc<Opened>,
+    pieces: Vec<Piece>,
+    take: impl FnOnce(Vec<Rows>) -> Result<T, ScanError> + Send + 'static,
+) -> Result<T, ScanError> {
+    let begin = |piece| Ok(Pending::new(opened, piece, &plan.columns, None)?.for_plan(plan));
+    let pending = pieces.into_iter().map(begin).collect::<Result<Vec<_>, ScanError>>()?;
+    let schema = schema_of(&plan.columns);
+    decode::read(scanner, opened, pending, (plan.site, &schema), take).await
 }
 
 /// Pieces that are read together: about [`QUERY_READ_BYTES`] of the columns that are needed.

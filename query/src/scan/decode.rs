@@ -8,17 +8,21 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Schema, SchemaRef};
 use bytes::Bytes;
 use lake::columns::schema_for_reading;
+use lake::limits::QUERY_BUFFERED_KIB;
 use lake::parquet_file::adapt;
-use lake::store::StoreRef;
 use parquet::DecodeResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Scanner;
+use super::dictionary::{self, Fetched};
 use super::error::ScanError;
 use super::fetch::{fetch, slice};
 use super::open::Opened;
 use super::prune::Piece;
+use crate::plan::Plan;
 
 /// Rows of one piece that belong to the site.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(super) struct Pending {
     decoder: ParquetPushDecoder,
     needs: Vec<Range<u64>>,
     batches: Vec<RecordBatch>,
+    /// Whose rows are wanted only where they can count.
+    plan: Option<Arc<Plan>>,
 }
 
 impl Pending {
@@ -65,9 +71,15 @@ impl Pending {
             builder = builder.with_row_selection(selection);
         }
         let decoder = builder.build().map_err(ScanError::parquet(&opened.path))?;
-        let mut pending = Self { piece, decoder, needs: Vec::new(), batches: Vec::new() };
+        let mut pending =
+            Self { piece, decoder, needs: Vec::new(), batches: Vec::new(), plan: None };
         pending.advance(opened)?;
         Ok(pending)
+    }
+
+    /// The same, of the rows that can count for a plan.
+    pub(super) fn for_plan(self, plan: &Arc<Plan>) -> Self {
+        Self { plan: Some(Arc::clone(plan)).filter(|plan| plan.counts_rows_apart()), ..self }
     }
 
     /// Decodes as far as the bytes go.
@@ -87,8 +99,19 @@ impl Pending {
 
     fn push(&mut self, opened: &Opened, bytes: Vec<Bytes>) -> Result<(), ScanError> {
         let ranges = std::mem::take(&mut self.needs);
+        if ranges.is_empty() || self.is_ruled_out(opened, &ranges, &bytes) {
+            return Ok(());
+        }
         self.decoder.push_ranges(ranges, bytes).map_err(ScanError::parquet(&opened.path))?;
         self.advance(opened)
+    }
+
+    fn is_ruled_out(&self, opened: &Opened, ranges: &[Range<u64>], bytes: &[Bytes]) -> bool {
+        let metadata = opened.footer.metadata.metadata();
+        let fetched = Fetched { ranges, bytes };
+        self.plan.as_ref().is_some_and(|plan| {
+            dictionary::rules_out(plan, metadata, self.piece.row_group, &fetched)
+        })
     }
 
     /// The rows, cut to the site, with exactly the columns of the schema.
@@ -145,47 +168,63 @@ fn of_site(batch: &RecordBatch, site: i32) -> Result<(usize, RecordBatch), ScanE
     Ok((start, batch.slice(start, end - start)))
 }
 
-/// Reads pieces of an opened object: bytes by one round of reads, decoding on a thread for it.
-pub(super) async fn read(
-    store: &StoreRef,
-    cpu: &Arc<tokio::sync::Semaphore>,
+/// Reads pieces of an opened object: bytes by one round of reads, decoding and what is done with the
+/// rows on a thread for it.
+pub(super) async fn read<T: Send + 'static>(
+    scanner: &Scanner,
     opened: &Arc<Opened>,
     mut pending: Vec<Pending>,
-    site: i32,
-    schema: &SchemaRef,
-) -> Result<Vec<Rows>, ScanError> {
-    while pending.iter().any(|pending| !pending.needs.is_empty()) {
+    (site, schema): (i32, &SchemaRef),
+    take: impl FnOnce(Vec<Rows>) -> Result<T, ScanError> + Send + 'static,
+) -> Result<T, ScanError> {
+    let mut take = take;
+    loop {
         let ranges: Vec<Range<u64>> =
             pending.iter().flat_map(|pending| pending.needs.iter().cloned()).collect();
+        let _room = room(scanner, &ranges).await;
         let bytes = match opened.whole.as_ref().and_then(|whole| slice(whole, &ranges)) {
             Some(bytes) => bytes,
             None => {
-                let bytes = fetch(store, &opened.path, opened.e_tag.as_deref(), &ranges).await?;
+                let (path, e_tag) = (&opened.path, opened.e_tag.as_deref());
+                let bytes = fetch(&scanner.store, path, e_tag, &ranges).await?;
                 opened.work.add_bytes(bytes.iter().map(Bytes::len).sum());
                 bytes
             }
         };
-        let opened = Arc::clone(opened);
-        pending = on_thread(cpu, move || {
+        let (opened, schema) = (Arc::clone(opened), Arc::clone(schema));
+        let step = on_thread(&scanner.cpu, move || {
             let mut bytes = bytes.into_iter();
             for pending in &mut pending {
                 let own: Vec<Bytes> = bytes.by_ref().take(pending.needs.len()).collect();
                 pending.push(&opened, own)?;
             }
-            Ok(pending)
-        })
-        .await?;
+            if pending.iter().any(|pending| !pending.needs.is_empty()) {
+                return Ok(Err((pending, take)));
+            }
+            let mut rows = Vec::new();
+            for pending in pending {
+                rows.extend(pending.finish(site, &schema)?);
+            }
+            take(rows).map(Ok)
+        });
+        match step.await? {
+            Ok(done) => return Ok(done),
+            Err(more) => (pending, take) = more,
+        }
     }
-    let mut rows = Vec::new();
-    for pending in pending {
-        rows.extend(pending.finish(site, schema)?);
-    }
-    Ok(rows)
+}
+
+/// Room for the bytes of some ranges, among those of all that is read at the time.
+async fn room(scanner: &Scanner, ranges: &[Range<u64>]) -> Option<OwnedSemaphorePermit> {
+    let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(QUERY_BUFFERED_KIB);
+    // The semaphore is never closed; without a permit the read is merely not held back.
+    Arc::clone(&scanner.buffers).acquire_many_owned(kib).await.ok()
 }
 
 /// Runs work for a processor, as much at once as there are processors.
 pub(super) async fn on_thread<T: Send + 'static>(
-    cpu: &Arc<tokio::sync::Semaphore>,
+    cpu: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, ScanError> + Send + 'static,
 ) -> Result<T, ScanError> {
     let cpu = Arc::clone(cpu);

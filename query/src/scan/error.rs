@@ -23,10 +23,10 @@ pub enum ScanError {
     Arrow(#[from] arrow::error::ArrowError),
     /// The question has more rows than memory for them.
     #[error(
-        "the answer needs more than {limit} rows and visitors in memory; ask for fewer dates, a longer interval or fewer dimensions"
+        "the answer needs more than {limit} bytes of memory for its rows and visitors; ask for fewer dates, a longer interval, fewer dimensions or a filter"
     )]
     TooLarge {
-        /// How many there may be.
+        /// How many bytes there may be.
         limit: usize,
     },
     /// A thread of ours ended.

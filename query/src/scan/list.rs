@@ -11,7 +11,7 @@ use object_store::path::Path;
 
 use super::error::ScanError;
 
-/// Up to so many dates are listed one by one; of more it is asked first which have hot objects.
+/// So many dates are listed one by one; of earlier ones it is asked first which have hot objects.
 const FEW_DATES: usize = 8;
 /// Listings under way at once.
 const CONCURRENT_LISTS: usize = 16;
@@ -25,7 +25,7 @@ pub(super) struct Objects {
     pub(super) hot: Vec<Path>,
 }
 
-/// The objects of some dates, in two round trips at most.
+/// The objects of some dates, in one round trip; in two where hits of earlier dates wait.
 pub(super) async fn dates(
     store: &StoreRef,
     dates: &[Date],
@@ -65,16 +65,29 @@ fn is_part(path: &Path) -> bool {
     path.filename().is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
 }
 
+/// The last dates are those that nearly always have some: they are listed without asking.
 async fn hot(store: &StoreRef, dates: &[Date]) -> Result<Vec<(Date, Vec<Path>)>, ScanError> {
-    let dates = if dates.len() <= FEW_DATES {
-        dates.to_vec()
-    } else {
+    let (earlier, last) = dates.split_at(dates.len().saturating_sub(FEW_DATES));
+    let of_last = hot_of_each(store, last.to_vec());
+    let of_earlier = async {
+        if earlier.is_empty() {
+            return Ok(Vec::new());
+        }
         let hot = Path::from(layout::HOT);
         let listed = store.list_with_delimiter(Some(&hot)).await;
-        let listed = listed.map_err(|error| ScanError::Store(hot, error))?;
-        let folders = listed.common_prefixes;
-        folders.iter().filter_map(layout::date_of).filter(|dt| dates.contains(dt)).collect()
+        let folders = listed.map_err(|error| ScanError::Store(hot, error))?.common_prefixes;
+        let dates = folders.iter().filter_map(layout::date_of).filter(|dt| earlier.contains(dt));
+        hot_of_each(store, dates.collect()).await
     };
+    let (mut of_last, of_earlier) = futures_util::try_join!(of_last, of_earlier)?;
+    of_last.extend(of_earlier);
+    Ok(of_last)
+}
+
+async fn hot_of_each(
+    store: &StoreRef,
+    dates: Vec<Date>,
+) -> Result<Vec<(Date, Vec<Path>)>, ScanError> {
     let mut lists = Vec::new();
     for dt in dates {
         lists.push(hot_of(store, dt));

@@ -334,10 +334,10 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let scanner = Scanner::new(Arc::clone(&store));
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
-        let counted =
-            date::count(&scanner, &plan, (DAY, &Orders::default()), objects).await.unwrap();
+        let pool = Arc::new(Pool::new(&plan));
+        date::count(&scanner, &plan, (DAY, &Orders::default()), objects, &pool).await.unwrap();
         let again = scanner.scan(&[(Arc::clone(&plan), vec![DAY])]).await.unwrap();
-        assert_eq!(counted.tally.into_counted(&plan).totals, again.counted.totals);
+        assert_eq!(pool.into_counted().totals, again.counted.totals);
     });
 }
 
@@ -356,4 +356,60 @@ fn a_site_is_found_among_others() {
     assert!(prune::pieces(metadata.metadata(), 3).is_empty());
     let found: usize = prune::pieces(metadata.metadata(), 1).iter().map(|it| it.rows.len()).sum();
     assert!(found > 0 && found <= rows.num_rows());
+}
+
+#[test]
+fn what_needs_too_much_memory_is_refused() {
+    let seeds: Vec<u64> = (0..300).collect();
+    run(async {
+        let scanner = Scanner::new(store(&seeds, &[]).await);
+        let plan =
+            ask(&scanner, &question("from=2026-11-24&by=page,title&metrics=visitors")).await.0;
+        let sites = [(Arc::clone(&plan), vec![DAY])];
+        let within = async |bytes: usize| {
+            let pool = Arc::new(pool::Pool::bounded(&plan, bytes));
+            let counted = scanner.count(&sites, &pool).await;
+            counted.map(|_| pool.bytes())
+        };
+        let needed = within(usize::MAX).await.unwrap();
+        assert!(needed > 1000, "{needed}");
+        assert!(within(needed).await.is_ok() && within(needed + 1).await.is_ok());
+        let refused = within(needed - 1).await.unwrap_err();
+        assert!(matches!(refused, ScanError::TooLarge { limit } if limit == needed - 1));
+        assert!(refused.to_string().contains("fewer dimensions"), "{refused}");
+    });
+}
+
+#[test]
+fn a_row_group_whose_dictionary_has_no_such_entry_is_ruled_out() {
+    let seeds: Vec<u64> = (0..200).collect();
+    let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
+    let bytes = parquet_file::encode(&rows, &Holds::default()).unwrap();
+    let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
+    let metadata =
+        parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&bytes, options).unwrap();
+    let whole = [0..bytes.len() as u64];
+    let fetched = dictionary::Fetched { ranges: &whole, bytes: std::slice::from_ref(&bytes) };
+    let ruled_out = |query: &str| {
+        let question = question(&format!("from=2026-11-24&{query}"));
+        let zone_of = |_| TimeZone::UTC;
+        let calendar = Calendar::new((DAY, DAY), question.interval, &zone_of, false, false);
+        dictionary::rules_out(&Plan::new(1, &question, calendar), metadata.metadata(), 0, &fetched)
+    };
+    for (query, expected) in [
+        ("filter=country==x", false),
+        ("filter=country==z", true),
+        ("filter=country==z,country==x", false),
+        ("filter=country==z,country=@z", true),
+        ("filter=country==z,device==x", false),
+        ("filter=country!=x", false),
+        ("filter=country==", false),
+        ("filter=country==x;device==z", true),
+        ("section=/news", false),
+        ("section=/none", true),
+        ("by=download", false),
+        ("bots=only", false),
+    ] {
+        assert_eq!(ruled_out(query), expected, "{query}");
+    }
 }

@@ -173,8 +173,7 @@ pub(super) async fn read(
             };
             pending.push(Pending::new(opened, piece, columns, selection)?);
         }
-        let (store, cpu) = (&scanner.store, &scanner.cpu);
-        reads.push(decode::read(store, cpu, opened, pending, site, &schema));
+        reads.push(decode::read(scanner, opened, pending, (site, &schema), Ok));
     }
     futures_util::stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await
 }
