@@ -3,6 +3,8 @@
 //! Each site has its own settings and zone, and so its own plan; what is counted comes together.
 //! Whether somebody may ask is decided before.
 
+mod said;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -129,6 +131,9 @@ impl Query {
                 earlier.push(plan(site, &before, number, work));
                 compared.get_or_insert(before);
             }
+        }
+        if asked.first().is_some_and(|first| first.question.explain) {
+            work.says(said::sql(asked, &plans, &earlier)?);
         }
         let scans =
             futures_util::future::try_join(self.scanner.scan(&plans), self.scanner.scan(&earlier));

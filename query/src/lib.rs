@@ -20,4 +20,5 @@ pub mod plan;
 pub mod question;
 pub mod report;
 pub mod scan;
+pub mod sql;
 pub mod work;

@@ -22,7 +22,7 @@ use crate::dimension::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 /// Every parameter.
-pub const PARAMETERS: [&str; 21] = [
+pub const PARAMETERS: [&str; 22] = [
     "sites",
     "metrics",
     "from",
@@ -44,6 +44,7 @@ pub const PARAMETERS: [&str; 21] = [
     "cursor",
     "format",
     "explain",
+    "redirect",
 ];
 const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
 
@@ -123,6 +124,16 @@ impl Paths {
             include: include.iter().map(prefix).collect(),
             exclude: exclude.iter().map(prefix).collect(),
         }
+    }
+
+    /// Prefixes without the last slash; one of them holds a path that belongs.
+    pub(crate) fn include(&self) -> &[String] {
+        &self.include
+    }
+
+    /// And none of these.
+    pub(crate) fn exclude(&self) -> &[String] {
+        &self.exclude
     }
 
     /// `/news` holds `/news` and `/news/x`, not `/newsletter`.
@@ -212,6 +223,7 @@ impl Question {
         let interval = given.one_of("interval", &Interval::NAMES)?;
         // A series of time has no holes, so that only an explicit limit cuts it.
         let default_limit = if by.is_empty() { usize::MAX } else { DEFAULT_ROW_LIMIT };
+        given.one_of("redirect", &[("true", true), ("false", false)])?;
         let question = Self {
             sites: of.sites.to_vec(),
             from,

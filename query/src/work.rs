@@ -1,10 +1,12 @@
 //! What a question takes: objects, row groups, bytes, time. `explain=true` shows it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use lake::clock::{Clock, SystemClock};
 use serde_json::{Value as Json, json};
+
+use crate::sql::Unsaid;
 
 /// What one question took so far. Dates are read side by side, so all of it is added up.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Work {
     objects: AtomicU64,
     row_groups: AtomicU64,
     bytes: AtomicU64,
+    sql: OnceLock<Result<String, Unsaid>>,
 }
 
 impl Default for Work {
@@ -37,6 +40,7 @@ impl Work {
             objects: AtomicU64::new(0),
             row_groups: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            sql: OnceLock::new(),
         }
     }
 
@@ -65,12 +69,19 @@ impl Work {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// The question as SQL over the table, or why it cannot be said so.
+    pub fn says(&self, sql: Result<String, Unsaid>) {
+        let _ = self.sql.set(sql);
+    }
+
     /// As the answer shows it.
     #[must_use]
     pub fn explained(&self) -> Json {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let listed_ms = self.listed_ms.load(Ordering::Relaxed);
         let scanned_ms = self.scanned_ms.load(Ordering::Relaxed);
+        let sql = self.sql.get();
+        let unsaid = sql.and_then(|sql| sql.as_ref().err()).map(ToString::to_string);
         json!({
             "objects": of(&self.objects),
             "row_groups": of(&self.row_groups),
@@ -80,6 +91,8 @@ impl Work {
                 "scan": scanned_ms - listed_ms,
                 "answer": self.clock.now_ms() - scanned_ms,
             },
+            "sql": sql.and_then(|sql| sql.as_ref().ok()),
+            "sql_refused": unsaid,
         })
     }
 }

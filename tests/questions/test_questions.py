@@ -15,6 +15,7 @@ import urllib.parse
 import pytest
 
 import inputs
+import said
 import sql
 import traffic
 from harness import SOAK, Serve
@@ -53,7 +54,9 @@ def asked(tmp_path_factory, shared):
         for question in questions:
             question.ask(serve)
         serve.drained()
-        yield questions, sql.Table(serve.data / "store")
+        for question in questions:
+            question.explain(serve)
+        yield questions, sql.Table(serve.data / "store"), said.Table(serve.data / "store")
     finally:
         serve.kill()
 
@@ -186,6 +189,12 @@ class Asked:
                 self.pages.append(page["rows"])
                 cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
 
+    def explain(self, serve):
+        """The same asked again, with its SQL, now that nothing waits; a page of it too."""
+        self.explained = [self.once(serve, self.parameters | {"explain": "true"})]
+        if self.by:
+            self.explained.append(self.once(serve, self.parameters | {"explain": "true", "limit": 3, "offset": 1}))
+
     def once(self, serve, parameters):
         headers = {"Authorization": f"Bearer {serve.token}"}
         if self.posted:
@@ -287,7 +296,7 @@ def same(left, right):
 
 
 def test_answers_are_those_of_sql(asked):
-    questions, table = asked
+    questions, table, _ = asked
     failed = []
     for question in questions:
         if wrong := question.wrong(table):
@@ -296,8 +305,23 @@ def test_answers_are_those_of_sql(asked):
     assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
 
 
+def test_the_sql_of_a_question_says_the_same(asked):
+    questions, _, table = asked
+    failed = []
+    for question in questions:
+        for answer in question.explained:
+            shown = answer["explain"]["sql"]
+            assert shown, (question.parameters, answer["explain"])
+            said.parse(shown)
+            if wrong := said.differences(answer, table.ask(shown), question.metrics):
+                failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}\n{shown}")
+                break
+    shown = "\n".join(failed[:3])
+    assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
 def test_the_questions_are_worth_asking(asked):
-    questions, _ = asked
+    questions, *_ = asked
     full = sum(any(question.answer["totals"].get(name) for name in question.metrics) for question in questions)
     print(f"HITLAKE_QUESTIONS={SEED}: {full} of {len(questions)} answers are not empty")
     assert full > len(questions) / 3

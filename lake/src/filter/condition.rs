@@ -135,9 +135,10 @@ fn is_empty(text: &str) -> bool {
     matches!(text, "" | "0")
 }
 
-/// Letter by letter, so that a part of a text is lowered as the whole is.
+/// Letter by letter, so that a part of a text is lowered as the whole is; each to one letter, as
+/// the `lower` of SQL does (only of the Turkish capital I with a dot there would be two).
 fn lowered(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+    text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
 }
 
 /// Reads one condition that stands at character `at`.
