@@ -74,8 +74,9 @@ impl Query {
         let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
         let now_ms = self.clock.now_ms();
         let mut asked: Vec<Asked> = Vec::new();
-        for id in ids {
-            let site = self.site(*id).await?;
+        // Side by side, so that many sites wait for the store as one does.
+        let sites = futures_util::future::try_join_all(ids.iter().map(|id| self.site(*id))).await?;
+        for site in sites {
             // The dates are one site's: all questions are about the same.
             let first = asked.first().map_or(&site, |first| &first.site);
             let today = |zone: Option<&TimeZone>| today(first, zone, now_ms);

@@ -1,8 +1,10 @@
 //! Reads the dates of a question and counts: one pass over the columns that it needs, pruned by
 //! site, of the table and of the hot objects that the table does not hold yet.
 //!
-//! In sequence there are four reads at most: lists (of objects and of orders of erasure), footers,
-//! and the columns; where hits wait or are to be left out, the hot objects and ids besides. Dates are read side by side. Knows objects; knows no request.
+//! In sequence there are three reads, two in a warm process: lists (of objects and of orders of
+//! erasure), footers, and the columns; where hits wait or are to be left out, the hot objects and
+//! ids besides. Dates are read side by side, and each counts whole or not at all. Knows objects;
+//! knows no request.
 
 mod date;
 mod decode;
@@ -15,6 +17,7 @@ mod list;
 mod open;
 mod pool;
 mod prune;
+mod together;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,14 +111,12 @@ impl Scanner {
         let asked: BTreeSet<i32> = sites.iter().map(|(plan, _)| plan.site).collect();
         let (objects, hidden) = self.lists(&partitions, &asked).await?;
         pool.work().listed();
-        let none = Orders::default();
         let mut counts = Vec::new();
-        for (plan, partitions) in sites {
-            let hidden = hidden.get(&plan.site).unwrap_or(&none);
-            for (dt, objects) in objects.iter().filter(|(dt, _)| partitions.contains(dt)) {
-                let count = date::count(self, plan, (*dt, hidden), objects.clone(), pool);
-                counts.push(async { count.await.map(|waiting| waiting.then_some(*dt)) });
-            }
+        for (dt, objects) in objects {
+            let of_date = sites.iter().filter(|(_, partitions)| partitions.contains(&dt));
+            let plans: Vec<Arc<Plan>> = of_date.map(|(plan, _)| Arc::clone(plan)).collect();
+            let count = date::count_sites(self, plans, (dt, &hidden), objects, pool);
+            counts.push(async move { count.await.map(|waiting| waiting.then_some(dt)) });
         }
         let counts = futures_util::stream::iter(counts).buffer_unordered(QUERY_CONCURRENT_DATES);
         let waiting: Vec<Option<Date>> = counts.try_collect().await?;

@@ -1,5 +1,6 @@
 //! One date: its table objects as one version each, the hits that wait, counted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -18,12 +19,43 @@ use super::list::{self, Objects};
 use super::open::{self, Opened};
 use super::pool::Pool;
 use super::prune::{Piece, pieces};
+use super::together;
 use super::waiting::{self, Hidden, WorkedOut};
 use crate::count::Counter;
 use crate::plan::Plan;
 
+/// Sites of one date that are read at once.
+const CONCURRENT_SITES: usize = 16;
 /// Reads of one date that are under way while an earlier one is counted.
 const READ_AHEAD: usize = 3;
+
+/// Counts a date of several sites, in one pass where that is possible. Whether hits wait to be merged.
+pub(super) async fn count_sites(
+    scanner: &Scanner,
+    plans: Vec<Arc<Plan>>,
+    (dt, hidden): (Date, &BTreeMap<i32, Orders>),
+    objects: Objects,
+    pool: &Arc<Pool>,
+) -> Result<bool, ScanError> {
+    let any_hidden = plans.iter().any(|plan| hidden.contains_key(&plan.site));
+    if plans.len() > 1 && !any_hidden {
+        match together::count(scanner, &plans, dt, &objects, pool).await {
+            Ok(true) => return Ok(false),
+            // Site by site: hits wait, there is too much, or an object was replaced.
+            Ok(false) | Err(ScanError::Replaced(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let none = Orders::default();
+    let mut counts = Vec::new();
+    for plan in &plans {
+        let hidden = hidden.get(&plan.site).unwrap_or(&none);
+        counts.push(count(scanner, plan, (dt, hidden), objects.clone(), pool));
+    }
+    let counts = futures_util::stream::iter(counts).buffered(CONCURRENT_SITES);
+    let waiting: Vec<bool> = counts.try_collect().await?;
+    Ok(waiting.contains(&true))
+}
 
 /// Counts a date; begun again when one of its objects was replaced meanwhile. Whether hits wait to
 /// be merged.
@@ -98,6 +130,20 @@ async fn open_date(
     if hidden.cover_date(plan.site, dt) {
         return Ok(OpenedDate::default());
     }
+    let (parts, hot) = open_parts(scanner, plan, objects).await?;
+    let waiting = !hot.is_empty();
+    let hidden =
+        Hidden { dt, in_table: hidden_in(&parts, plan.site, hidden), orders: hidden.clone() };
+    let worked_out = waiting::work_out(scanner, plan, &parts, hot, hidden).await?;
+    Ok(OpenedDate { parts, worked_out, waiting })
+}
+
+/// The table objects of a date, opened, and the hot objects that they do not hold.
+pub(super) async fn open_parts(
+    scanner: &Scanner,
+    plan: &Plan,
+    objects: &Objects,
+) -> Result<(Vec<Arc<Opened>>, Vec<Path>), ScanError> {
     let mut opens = Vec::new();
     for part in &objects.parts {
         opens.push(open::table(&scanner.store, &scanner.footers, part, &plan.work));
@@ -106,12 +152,8 @@ async fn open_date(
         futures_util::future::try_join_all(opens).await?.into_iter().map(Arc::new).collect();
     // Of several parts each holds its own sites of a hot object; what one lacks may be the site's.
     let held = |path| !parts.is_empty() && parts.iter().all(|it| it.footer.holds.contains(path));
-    let hot: Vec<_> = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
-    let waiting = !hot.is_empty();
-    let hidden =
-        Hidden { dt, in_table: hidden_in(&parts, plan.site, hidden), orders: hidden.clone() };
-    let worked_out = waiting::work_out(scanner, plan, &parts, hot, hidden).await?;
-    Ok(OpenedDate { parts, worked_out, waiting })
+    let hot = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
+    Ok((parts, hot))
 }
 
 async fn try_rows(
@@ -259,25 +301,27 @@ async fn read<T: Send + 'static>(
     let begin = |piece| Ok(Pending::new(opened, piece, &plan.columns, None)?.for_plan(plan));
     let pending = pieces.into_iter().map(begin).collect::<Result<Vec<_>, ScanError>>()?;
     let schema = schema_of(&plan.columns);
-    decode::read(scanner, opened, pending, (plan.site, &schema), take).await
+    decode::read(scanner, opened, pending, (Some(plan.site), &schema), take).await
+}
+
+/// Bytes of the columns of the plan in a piece's row group.
+pub(super) fn needed_bytes(plan: &Plan, opened: &Opened, piece: &Piece) -> u64 {
+    let metadata = opened.footer.metadata.metadata();
+    let columns = metadata.row_groups().get(piece.row_group).map(|group| group.columns());
+    let ours = columns.into_iter().flatten().filter(|column| {
+        let path = column.column_path().parts();
+        path.first().is_some_and(|name| plan.columns.contains(&name.as_str()))
+    });
+    ours.map(|column| u64::try_from(column.compressed_size()).unwrap_or_default()).sum()
 }
 
 /// Pieces that are read together: about [`QUERY_READ_BYTES`] of the columns that are needed.
 fn in_groups(plan: &Plan, opened: &Opened) -> Vec<Vec<Piece>> {
-    let metadata = opened.footer.metadata.metadata();
-    let needed = |piece: &Piece| -> u64 {
-        let columns = metadata.row_groups().get(piece.row_group).map(|group| group.columns());
-        let ours = columns.into_iter().flatten().filter(|column| {
-            let path = column.column_path().parts();
-            path.first().is_some_and(|name| plan.columns.contains(&name.as_str()))
-        });
-        ours.map(|column| u64::try_from(column.compressed_size()).unwrap_or_default()).sum()
-    };
     let mut groups: Vec<Vec<Piece>> = Vec::new();
     let mut room = 0;
-    for piece in pieces(metadata, plan.site) {
+    for piece in pieces(opened.footer.metadata.metadata(), plan.site) {
         plan.work.add_row_group();
-        let bytes = needed(&piece);
+        let bytes = needed_bytes(plan, opened, &piece);
         match groups.last_mut() {
             Some(group) if bytes <= room => group.push(piece),
             _ => {

@@ -114,13 +114,15 @@ impl Pending {
         })
     }
 
-    /// The rows, cut to the site, with exactly the columns of the schema.
-    fn finish(self, site: i32, schema: &SchemaRef) -> Result<Vec<Rows>, ScanError> {
+    /// The rows, cut to the site if one is given, with exactly the columns of the schema.
+    fn finish(self, site: Option<i32>, schema: &SchemaRef) -> Result<Vec<Rows>, ScanError> {
         let mut first_row = self.piece.first_row;
         let mut out = Vec::new();
         for batch in self.batches {
-            let (start, cut) =
-                if self.piece.exact { (0, batch.clone()) } else { of_site(&batch, site)? };
+            let (start, cut) = match site.filter(|_| !self.piece.exact) {
+                None => (0, batch.clone()),
+                Some(site) => of_site(&batch, site)?,
+            };
             out.push(Rows { batch: adapt_rows(&cut, schema)?, first_row: first_row + start });
             first_row += batch.num_rows();
         }
@@ -154,7 +156,7 @@ fn selection(piece: &Piece) -> Option<RowSelection> {
 
 /// The rows of the site, and the number of the first. In the table they follow one another; in hot
 /// objects they lie anywhere.
-fn of_site(batch: &RecordBatch, site: i32) -> Result<(usize, RecordBatch), ScanError> {
+pub(super) fn of_site(batch: &RecordBatch, site: i32) -> Result<(usize, RecordBatch), ScanError> {
     let column = batch.column_by_name("site").and_then(|it| it.as_primitive_opt::<Int32Type>());
     let Some(sites) = column.map(|column| column.values()) else {
         return Ok((0, batch.slice(0, 0)));
@@ -174,7 +176,7 @@ pub(super) async fn read<T: Send + 'static>(
     scanner: &Scanner,
     opened: &Arc<Opened>,
     mut pending: Vec<Pending>,
-    (site, schema): (i32, &SchemaRef),
+    (site, schema): (Option<i32>, &SchemaRef),
     take: impl FnOnce(Vec<Rows>) -> Result<T, ScanError> + Send + 'static,
 ) -> Result<T, ScanError> {
     let mut take = take;

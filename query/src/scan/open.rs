@@ -9,12 +9,18 @@ use lake::store::StoreRef;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta};
 use parquet::DecodeResult;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataPushDecoder};
+use parquet::file::metadata::{
+    ColumnChunkMask, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataPushDecoder,
+    ParquetStatisticsPolicy,
+};
 
 use super::error::ScanError;
 use super::fetch::fetch;
 use super::footers::{Footer, Footers};
 use crate::work::Work;
+
+/// Number of the column `site`, the first of every object.
+pub(super) const SITE: usize = 0;
 
 /// An opened version of an object.
 #[derive(Debug, Clone)]
@@ -83,7 +89,10 @@ async fn read_footer(
     tail: Bytes,
 ) -> Result<Footer, ScanError> {
     let wrong = ScanError::parquet(path);
-    let mut decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(&wrong)?;
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
+        .map_err(&wrong)?
+        .with_column_index_mask(ColumnChunkMask::columns([SITE]))
+        .with_metadata_options(Some(Arc::new(options())));
     decoder.push_range(size - tail.len() as u64..size, tail).map_err(&wrong)?;
     loop {
         match decoder.try_decode().map_err(&wrong)? {
@@ -98,6 +107,13 @@ async fn read_footer(
             }
         }
     }
+}
+
+/// Rows are found by their site: statistics of other columns need not be decoded, nor kept.
+fn options() -> ParquetMetaDataOptions {
+    ParquetMetaDataOptions::new()
+        .with_column_stats_policy(ParquetStatisticsPolicy::skip_except(&[SITE]))
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
 }
 
 fn footer(path: &Path, metadata: ParquetMetaData) -> Result<Footer, ScanError> {

@@ -413,3 +413,8 @@ fn a_row_group_whose_dictionary_has_no_such_entry_is_ruled_out() {
         assert_eq!(ruled_out(query), expected, "{query}");
     }
 }
+
+#[test]
+fn the_site_is_the_column_whose_statistics_are_read() {
+    assert_eq!(COLUMNS[open::SITE].name, "site");
+}

@@ -173,7 +173,7 @@ pub(super) async fn read(
             };
             pending.push(Pending::new(opened, piece, columns, selection)?);
         }
-        reads.push(decode::read(scanner, opened, pending, (site, &schema), Ok));
+        reads.push(decode::read(scanner, opened, pending, (Some(site), &schema), Ok));
     }
     futures_util::stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await
 }
