@@ -13,6 +13,7 @@ mod links;
 mod list;
 mod open;
 mod prune;
+mod version;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,8 @@ pub struct Scanned {
     pub counted: Counted,
     /// Partitions whose hits are not all merged.
     pub waiting: BTreeSet<Date>,
+    /// The version of the data that was read, or of what it replaced meanwhile.
+    pub version: u64,
 }
 
 impl Scanner {
@@ -83,11 +86,9 @@ impl Scanner {
     /// When an object cannot be read, or the answer needs too much memory.
     pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
-        let partitions: BTreeSet<Date> =
-            sites.iter().flat_map(|(_, dates)| dates).copied().collect();
-        let partitions: Vec<Date> = partitions.into_iter().collect();
-        let asked: BTreeSet<i32> = sites.iter().map(|(plan, _)| plan.site).collect();
+        let (partitions, asked) = wanted(sites);
         let (objects, hidden) = self.lists(&partitions, &asked).await?;
+        let version = version::of(&objects, &hidden);
         plan.work.listed();
         let none = Orders::default();
         let mut counts = Vec::new();
@@ -117,7 +118,7 @@ impl Scanner {
         let counted =
             decode::on_thread(&self.cpu, move || Ok(tally.into_counted(&of_plan))).await?;
         plan.work.scanned();
-        Ok(Scanned { counted, waiting })
+        Ok(Scanned { counted, waiting, version })
     }
 
     /// The rows of a plan's site in these partitions, as its columns say, in no order.
@@ -148,6 +149,13 @@ impl Scanner {
         let hidden = async { Ok(self.orders.hiding(sites).await?) };
         futures_util::try_join!(list::dates(&self.store, partitions), hidden)
     }
+}
+
+/// The partitions of all plans in the order of time, and their sites.
+fn wanted(sites: &[(Arc<Plan>, Vec<Date>)]) -> (Vec<Date>, BTreeSet<i32>) {
+    let partitions: BTreeSet<Date> = sites.iter().flat_map(|(_, dates)| dates).copied().collect();
+    let asked = sites.iter().map(|(plan, _)| plan.site).collect();
+    (partitions.into_iter().collect(), asked)
 }
 
 #[cfg(test)]

@@ -151,7 +151,8 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
 async fn answer(scanner: &Scanner, query: &str) -> String {
     let question = question(query);
     let (plan, scanned) = ask(scanner, &question).await;
-    format!("{}{:?}", csv_body(&question, &plan, &scanned.counted, None), scanned.counted.totals)
+    let csv = csv_body(&question, &plan, &scanned.counted, None).body;
+    format!("{}{:?}", String::from_utf8(csv).unwrap(), scanned.counted.totals)
 }
 
 fn questions() -> Vec<String> {
