@@ -197,6 +197,18 @@ pub const QUERY_DATE_ATTEMPTS: u32 = 6;
 pub const MAX_QUESTION_SITES: usize = 500;
 /// Bytes of a question as JSON.
 pub const MAX_QUESTION_BYTES: usize = 64 * 1024;
+/// Values in one answer, rows times columns; some 130 bytes each while JSON is written: 260 MB.
+pub const MAX_ANSWER_VALUES: usize = 2_000_000;
+/// Answers from so many bytes on are compressed for clients that take it.
+pub const COMPRESSED_FROM_BYTES: usize = 1024;
+/// Bytes of the link to the next page in a header; API Gateway takes 10,240 bytes of headers.
+pub const MAX_LINK_BYTES: usize = 6 * 1024;
+/// Bytes of a name for which the nearest right one is looked for.
+pub const MAX_GUESSED_NAME_BYTES: usize = 64;
+/// The use of a token is tried to be noted again this long after the store failed.
+pub const TOKEN_USE_RETRY_MS: i64 = 10 * 60_000;
+/// Questions a minute and token that the setting can allow at most.
+pub const MAX_TOKEN_RATE: u32 = 100_000;
 /// Minutes that `/live` shows.
 pub const LIVE_MINUTES: i64 = 30;
 /// Hits that `/live` shows at most.

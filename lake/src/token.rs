@@ -1,7 +1,12 @@
 //! Tokens of the API: only their SHA-256 is stored, in `settings/tokens.json`.
+//!
+//! On which day a token was last used stands in an object of its own (`used`).
+
+mod used;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::civil::Date;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +14,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::clock::{Clock, Random};
 use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
+use used::Uses;
+pub use used::last_used;
 
 /// What one token opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +30,25 @@ pub struct Token {
     pub sites: Option<Vec<i32>>,
     /// When it was made, Unix milliseconds.
     pub created_ms: i64,
+    /// The last date (UTC) on which it opens anything; none: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Date>,
+}
+
+/// Where and how long a token opens something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The sites; none: all.
+    pub sites: Option<Vec<i32>>,
+    /// The last date (UTC); none: for ever.
+    pub expires: Option<Date>,
+}
+
+impl From<Option<Vec<i32>>> for Bounds {
+    /// These sites for ever.
+    fn from(sites: Option<Vec<i32>>) -> Self {
+        Self { sites, expires: None }
+    }
 }
 
 impl Token {
@@ -31,6 +57,17 @@ impl Token {
     pub fn covers(&self, site: i32) -> bool {
         self.sites.as_ref().is_none_or(|sites| sites.contains(&site))
     }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn has_expired(&self, now_ms: i64) -> bool {
+        self.expires.is_some_and(|last| last < utc_date(now_ms))
+    }
+}
+
+fn utc_date(now_ms: i64) -> Date {
+    let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 fn path() -> Path {
@@ -64,10 +101,12 @@ pub async fn add_token(
     random: &dyn Random,
     now_ms: i64,
     (read, write): (bool, bool),
-    sites: Option<Vec<i32>>,
+    bounds: impl Into<Bounds>,
 ) -> Result<String, JsonError> {
     let token = format!("{:032x}", random.next_u128());
-    let entry = Token { sha256: digest(&token), read, write, sites, created_ms: now_ms };
+    let Bounds { sites, expires } = bounds.into();
+    let sha256 = digest(&token);
+    let entry = Token { sha256, read, write, sites, created_ms: now_ms, expires };
     change(store, |tokens| tokens.push(entry)).await?;
     Ok(token)
 }
@@ -107,16 +146,19 @@ pub struct TokenCache {
     clock: Arc<dyn Clock>,
     ttl_ms: i64,
     tokens: Mutex<Option<(i64, Arc<Vec<Token>>)>>,
+    uses: Arc<Uses>,
 }
 
 impl TokenCache {
     /// An empty cache whose content lives `ttl_ms`.
     #[must_use]
-    pub const fn new(store: StoreRef, clock: Arc<dyn Clock>, ttl_ms: i64) -> Self {
-        Self { store, clock, ttl_ms, tokens: Mutex::new(None) }
+    pub fn new(store: StoreRef, clock: Arc<dyn Clock>, ttl_ms: i64) -> Self {
+        let uses = Arc::new(Uses::new(Arc::clone(&store)));
+        Self { store, clock, ttl_ms, tokens: Mutex::new(None), uses }
     }
 
-    /// What a token opens; none when it is no token of ours. Compared in constant time.
+    /// What a token opens; none when it is no token of ours, or no longer. Compared in constant
+    /// time. That it was used today is noted beside, once a day.
     ///
     /// # Errors
     ///
@@ -129,7 +171,12 @@ impl TokenCache {
         let digest = digest(token);
         let tokens = self.all().await?;
         let equal = |entry: &&Token| bool::from(entry.sha256.as_bytes().ct_eq(digest.as_bytes()));
-        Ok(tokens.iter().find(equal).cloned())
+        let now_ms = self.clock.now_ms();
+        let found = tokens.iter().find(equal).filter(|token| !token.has_expired(now_ms));
+        if let Some(token) = found {
+            self.uses.note(&token.sha256, now_ms);
+        }
+        Ok(found.cloned())
     }
 
     async fn all(&self) -> Result<Arc<Vec<Token>>, JsonError> {
@@ -176,6 +223,34 @@ mod tests {
         assert_eq!(revoke_token(&store, &token).await.unwrap(), 1);
         clock.advance(10);
         assert_eq!(cache.find(&token).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_token_expires_after_its_last_date() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let last = jiff::civil::date(2026, 3, 10);
+        let midnight = last.tomorrow().unwrap().at(0, 0, 0, 0);
+        let midnight = midnight.to_zoned_datetime(jiff::tz::TimeZone::UTC).unwrap();
+        let midnight_ms = midnight.timestamp().as_millisecond();
+        let clock = Arc::new(ManualClock::at(midnight_ms - 1));
+        let bounds = Bounds { sites: None, expires: Some(last) };
+        let random = SeededRandom::new(1);
+        let token = add_token(&store, &random, 0, (true, false), bounds).await.unwrap();
+        let cache = TokenCache::new(Arc::clone(&store), Arc::clone(&clock) as Arc<dyn Clock>, 10);
+        assert!(cache.find(&token).await.unwrap().is_some());
+        clock.advance(1);
+        assert_eq!(cache.find(&token).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn tokens_of_an_earlier_version_are_read() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let old = serde_json::json!([{
+            "sha256": digest("a"), "read": true, "write": false, "sites": [1], "created_ms": 5,
+        }]);
+        put_json_if(store.as_ref(), &path(), &old, Expected::Absent).await.unwrap();
+        let tokens = list_tokens(&store).await.unwrap();
+        assert_eq!((tokens[0].expires, tokens[0].covers(1)), (None, true));
     }
 
     #[test]

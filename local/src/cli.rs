@@ -114,8 +114,11 @@ pub enum TokenCommand {
         /// Ids of the sites, such as 1,2; or all
         #[arg(long, default_value = "all", value_name = "IDS")]
         sites: String,
+        /// Last date (YYYY-MM-DD, UTC) on which it opens anything; without it for ever
+        #[arg(long, value_name = "DATE")]
+        expires: Option<Date>,
     },
-    /// List the tokens by the start of their SHA-256
+    /// List the tokens: start of the SHA-256, access, sites, last date, day of the last use
     List,
     /// Revoke a token
     Revoke {

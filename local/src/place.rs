@@ -19,6 +19,7 @@ use lake::store::aws::Aws;
 use lake::store::{StoreRef, StoreUrl, StreamUrl};
 use lake::stream::HitStream;
 use lake::token::TokenCache;
+use query::settings::ApiSettings;
 
 use crate::appended::AppendedStream;
 use crate::cli::PlaceArgs;
@@ -46,6 +47,7 @@ pub struct Place {
     pub kinesis: Option<Arc<dyn HitStream>>,
     merge: Merge,
     places: Arc<Places>,
+    api: ApiSettings,
     ttl_ms: i64,
     order_seen_ms: i64,
 }
@@ -99,12 +101,14 @@ impl Place {
         let places = Places::from_environment(&Environment::process())
             .map_err(|error| Usage(error.to_string()))?;
         let places = Arc::new(places);
+        let api = ApiSettings::from_environment(&Environment::process())
+            .map_err(|error| Usage(error.to_string()))?;
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
         // Appends on this machine can be waited for, those of others not.
         let is_shared = args.store.is_some() || kinesis.is_some();
         let order_seen_ms = if is_shared { ORDER_SEEN_MS } else { 0 };
         let data = args.data.clone();
-        Ok(Self { data, store, clock, random, kinesis, merge, places, ttl_ms, order_seen_ms })
+        Ok(Self { data, store, clock, random, kinesis, merge, places, api, ttl_ms, order_seen_ms })
     }
 
     /// The ingest handler over a stream.
@@ -136,6 +140,7 @@ impl Place {
             self.tokens(),
             Arc::clone(&self.clock),
         )
+        .with_settings(self.api.clone())
     }
 
     /// Append.

@@ -1,5 +1,6 @@
-//! What was counted as JSON or CSV; refusals as problem documents (RFC 9457).
+//! What was counted as JSON, CSV or Arrow; refusals as problem documents (RFC 9457).
 
+mod arrow;
 mod change;
 mod rows;
 
@@ -15,12 +16,35 @@ use crate::count::{Counted, Value};
 use crate::metric::Metric;
 use crate::plan::Plan;
 use crate::question::{Question, Refused};
+pub use arrow::arrow_body;
 use change::Earlier;
 use rows::Shown;
 pub(crate) use rows::zeros;
 
 /// Version of docs/DEFINITIONS.md.
-const DEFINITIONS: &str = "1";
+pub(crate) const DEFINITIONS: &str = "1";
+
+/// The body of an answer.
+#[derive(Debug)]
+pub struct Written {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// How many values an answer has: rows times columns.
+#[must_use]
+pub fn values(question: &Question, plan: &Plan, counted: &Counted) -> usize {
+    let buckets = if plan.by_time { plan.calendar.labels().len() } else { 1 };
+    let rows = match (plan.by.is_empty(), plan.by_time) {
+        (true, _) => buckets.min(question.limit),
+        (false, true) => counted.combinations.len().min(question.limit).saturating_mul(buckets),
+        (false, false) => counted.rows.len().min(question.limit),
+    };
+    let of_metric = if question.compare.is_some() { 4 } else { 1 };
+    rows.saturating_mul(1 + question.by.len() + question.metrics.len() * of_metric)
+}
 
 /// What an answer says besides its rows.
 #[derive(Debug)]
@@ -57,7 +81,7 @@ pub fn json_body(
     counted: &Counted,
     compared: Option<&Compared>,
     facts: &Facts<'_>,
-) -> String {
+) -> Written {
     let zeros = rows::zeros(plan);
     let rows = rows::rows(question, plan, counted, &zeros);
     let earlier = compared.map(Earlier::of);
@@ -69,6 +93,7 @@ pub fn json_body(
         Json::Object(row)
     });
     let shown: Vec<Json> = shown.collect();
+    let next = rows.next.map(|next| next.write(question));
     let mut totals: Map<_, _> = metrics(question, &counted.totals).collect();
     if let Some(compared) = compared {
         let before = Some(compared.counted.totals.as_slice());
@@ -86,7 +111,7 @@ pub fn json_body(
         "rows": shown,
         "totals": totals,
         "row_count": rows.count,
-        "next_cursor": rows.next.map(|next| next.write(question)),
+        "next_cursor": next,
         "accuracy": accuracy(question, facts.identities),
         "as_of": as_of.to_string(),
         "complete": complete(plan, question.tz.is_some(), facts),
@@ -107,7 +132,7 @@ pub fn json_body(
             body.insert("explain".to_owned(), plan.work.explained());
         }
     }
-    body.to_string()
+    Written { body: body.to_string().into_bytes(), next }
 }
 
 /// The same rows as CSV (RFC 4180), formulas defused.
@@ -117,7 +142,7 @@ pub fn csv_body(
     plan: &Plan,
     counted: &Counted,
     compared: Option<&Compared>,
-) -> String {
+) -> Written {
     let time = (question.interval != Interval::None).then_some("time".to_owned());
     let by = question.by.iter().map(|dimension| dimension.name.to_owned());
     let metrics = question.metrics.iter().map(|metric| metric.name.to_owned());
@@ -126,7 +151,8 @@ pub fn csv_body(
     let mut out = names.join(",") + "\r\n";
     let zeros = rows::zeros(plan);
     let earlier = compared.map(Earlier::of);
-    for shown in rows::rows(question, plan, counted, &zeros).shown {
+    let rows = rows::rows(question, plan, counted, &zeros);
+    for shown in rows.shown {
         let mut cells: Vec<String> = row(question, &shown).values().map(cell).collect();
         if let Some(earlier) = &earlier {
             let changes = change::cells(question, shown.metrics, earlier.of_row(&shown));
@@ -134,7 +160,7 @@ pub fn csv_body(
         }
         out.push_str(&(cells.join(",") + "\r\n"));
     }
-    out
+    Written { body: out.into_bytes(), next: rows.next.map(|next| next.write(question)) }
 }
 
 fn cell(value: &Json) -> String {

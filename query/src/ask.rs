@@ -8,18 +8,20 @@ mod said;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lake::limits::MAX_QUESTION_SITES;
+use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
 use lake::site::{Identity, Site, list_sites};
 use lake::store::StoreRef;
 
-use crate::answer::{Compared, Facts, csv_body, json_body};
+use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
 use crate::calendar::{Calendar, Interval};
-use crate::handler::{Answered, Failed, JSON, NO_SITE, Query, failed_scan, unread};
+use crate::handler::{Answered, Failed, NO_SITE, Query, failed_scan, next_page, too_large, unread};
 use crate::plan::{Plan, needs_hours};
 use crate::question::{Format, Parameters, Question, Refused, Surroundings};
 use crate::scan::Scanned;
+use crate::version::{self, Asking};
 use crate::work::Work;
 
 /// The sites of `sites=1,2`; none for `sites=all`.
@@ -63,6 +65,17 @@ struct Asked {
     question: Question,
 }
 
+/// What is scanned for each site: a plan, and the partitions in the order of time.
+type Plans = Vec<(Arc<Plan>, Vec<Date>)>;
+
+/// The plans of a question, and those of the dates it is compared with.
+struct Planned {
+    now: Plans,
+    before: Plans,
+    /// The question of the earlier dates.
+    compared: Option<Question>,
+}
+
 impl Query {
     /// Answers a question of these sites; `by_sites` says that it named them itself.
     pub(crate) async fn metrics(
@@ -70,6 +83,7 @@ impl Query {
         ids: &[i32],
         parameters: &Parameters,
         by_sites: bool,
+        event: &ApiGatewayV2httpRequest,
     ) -> Result<Answered, Failed> {
         let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
         let now_ms = self.clock.now_ms();
@@ -92,12 +106,25 @@ impl Query {
             asked.push(Asked { site, question });
         }
         one_zone_of_hours(&asked)?;
-        let (plan, scanned, compared) = self.count(&asked, &work).await?;
         let Some(first) = asked.first() else { return Err(NO_SITE) };
         let question = &first.question;
-        if question.format == Format::Csv {
-            let body = csv_body(question, &plan, &scanned.counted, compared.as_ref());
-            return Ok(Answered { status: 200, kind: "text/csv; charset=utf-8", body });
+        let today = today(&first.site, question.tz.as_ref(), now_ms);
+        let settings = asked.iter().map(|asked| &asked.site.settings);
+        let asking = Asking::of(question, settings, today);
+        let planned = planned(&asked, &work)?;
+        if question.explain {
+            work.says(said::sql(&asked, &planned.now, &planned.before)?);
+        }
+        if version::is_conditional(&event.headers) && !question.explain {
+            let tag = asking.tag(&self.versions(&planned).await?);
+            if version::has(&event.headers, &tag) {
+                let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
+                return Ok(unchanged.with(version::headers(&tag)));
+            }
+        }
+        let (plan, scanned, compared, versions) = self.count(planned).await?;
+        if answer::values(question, &plan, &scanned.counted) > MAX_ANSWER_VALUES {
+            return Err(too_large());
         }
         let identities: Vec<Identity> =
             asked.iter().map(|asked| asked.site.settings.identity).collect();
@@ -106,11 +133,37 @@ impl Query {
             timezone: timezone(&asked),
             identities: &identities,
             waiting: &scanned.waiting,
-            today: today(&first.site, question.tz.as_ref(), now_ms),
+            today,
             now_ms,
         };
-        let body = json_body(question, &plan, &scanned.counted, compared.as_ref(), &facts);
-        Ok(Answered { status: 200, kind: JSON, body })
+        let (counted, compared) = (&scanned.counted, compared.as_ref());
+        let (kind, Written { body, next }) = match question.format {
+            Format::Json => {
+                (Format::Json.media_type(), json_body(question, &plan, counted, compared, &facts))
+            }
+            Format::Csv => {
+                ("text/csv; charset=utf-8", csv_body(question, &plan, counted, compared))
+            }
+            Format::Arrow => {
+                let written = arrow_body(question, &plan, counted, compared);
+                (Format::Arrow.media_type(), written.map_err(|error| failed_scan(&error.into()))?)
+            }
+        };
+        let next = next.and_then(|next| next_page(event, question, &next));
+        let kept =
+            if question.explain { Vec::new() } else { version::headers(&asking.tag(&versions)) };
+        Ok(Answered::new(200, kind, body).with(kept).with(next))
+    }
+
+    /// The versions of the data that a scan would read.
+    async fn versions(&self, planned: &Planned) -> Result<[u64; 2], Failed> {
+        let scanner = &self.scanner;
+        let versions = futures_util::future::try_join(
+            scanner.version(&planned.now),
+            scanner.version(&planned.before),
+        );
+        let (now, before) = versions.await.map_err(|error| failed_scan(&error))?;
+        Ok([now, before])
     }
 
     pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
@@ -120,32 +173,32 @@ impl Query {
     /// Counts the question and, side by side, that of the dates it is compared with.
     async fn count(
         &self,
-        asked: &[Asked],
-        work: &Arc<Work>,
-    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>), Failed> {
-        let mut plans = Vec::new();
-        let mut earlier = Vec::new();
-        let mut compared = None;
-        for (number, Asked { site, question }) in (0_u32..).zip(asked) {
-            plans.push(plan(site, question, number, work));
-            if let Some(before) = question.compared()? {
-                earlier.push(plan(site, &before, number, work));
-                compared.get_or_insert(before);
-            }
-        }
-        if asked.first().is_some_and(|first| first.question.explain) {
-            work.says(said::sql(asked, &plans, &earlier)?);
-        }
+        planned: Planned,
+    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>, [u64; 2]), Failed> {
+        let Planned { now, before: earlier, compared } = planned;
         let scans =
-            futures_util::future::try_join(self.scanner.scan(&plans), self.scanner.scan(&earlier));
+            futures_util::future::try_join(self.scanner.scan(&now), self.scanner.scan(&earlier));
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
-        let first = |plans: Vec<(Arc<Plan>, Vec<Date>)>| plans.into_iter().next().map(|it| it.0);
+        let versions = [scanned.version, before.version];
+        let first = |plans: Plans| plans.into_iter().next().map(|it| it.0);
         let compared = compared.zip(first(earlier));
         let compared =
             compared.map(|(question, plan)| Compared { question, plan, counted: before.counted });
-        let plan = first(plans).ok_or(NO_SITE)?;
-        Ok((plan, scanned, compared))
+        let plan = first(now).ok_or(NO_SITE)?;
+        Ok((plan, scanned, compared, versions))
     }
+}
+
+fn planned(asked: &[Asked], work: &Arc<Work>) -> Result<Planned, Refused> {
+    let mut planned = Planned { now: Vec::new(), before: Vec::new(), compared: None };
+    for (number, Asked { site, question }) in (0_u32..).zip(asked) {
+        planned.now.push(plan(site, question, number, work));
+        if let Some(before) = question.compared()? {
+            planned.before.push(plan(site, &before, number, work));
+            planned.compared.get_or_insert(before);
+        }
+    }
+    Ok(planned)
 }
 
 fn plan(

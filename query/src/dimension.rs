@@ -153,6 +153,15 @@ impl Dimension {
         DIMENSIONS.iter().find(|dimension| dimension.name == name)
     }
 
+    /// Whether its values are whole numbers.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(
+            self.origin,
+            Origin::Number(_) | Origin::HourOfDay | Origin::Weekday | Origin::Site
+        )
+    }
+
     /// The columns that it needs of a row.
     #[must_use]
     pub fn columns(&self) -> Vec<&'static str> {
@@ -198,14 +207,9 @@ mod tests {
         let names: Vec<&str> = by_dimension.map(|name| name.name).collect();
         let dimensions: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.name).collect();
         assert_eq!(names, dimensions);
-        let is_number = |dimension: &&Dimension| {
-            let origin = dimension.origin;
-            matches!(origin, Origin::HourOfDay | Origin::Weekday | Origin::Site)
-                || matches!(origin, Origin::Number(_))
-        };
         for dimension in DIMENSIONS {
             let name = NAMES.iter().find(|name| name.name == dimension.name).unwrap();
-            assert_eq!(name.is_number(), is_number(&dimension), "{}", dimension.name);
+            assert_eq!(name.is_number(), dimension.is_number(), "{}", dimension.name);
         }
     }
 

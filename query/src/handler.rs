@@ -1,42 +1,43 @@
 //! From an API Gateway 2.0 event to a question, from what was counted to an answer.
 
+mod accept;
 mod erasure;
+mod link;
+mod rate;
+mod response;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
-    HeaderName, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Method};
 use lake::clock::Clock;
-use lake::limits::MAX_QUESTION_BYTES;
+use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_BYTES};
 use lake::site::SiteCache;
 use lake::store::StoreRef;
 use lake::token::{Token, TokenCache};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::answer::problem;
 use crate::ask;
 use crate::ledger::{self, LedgerError};
+use crate::openapi;
 use crate::question::{PARAMETERS, Parameters, Refused};
 use crate::report;
 use crate::scan::{ScanError, Scanner};
+use crate::settings::ApiSettings;
 use erasure::Asked;
+pub(crate) use link::next as next_page;
+use rate::Rates;
+pub(crate) use response::REQUEST_ID;
+use response::finish;
+use tracing::Instrument as _;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
-/// Methods that a page of another origin may use.
-const PREFLIGHT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
 pub(crate) const JSON: &str = "application/json";
-const PROBLEM: &str = "application/problem+json";
+const HEALTH_PATH: &str = "/v1/health";
 
 /// What query needs; built once.
 #[derive(Debug)]
@@ -51,6 +52,9 @@ pub struct Query {
     pub clock: Arc<dyn Clock>,
     /// Told of each erasure that is asked for.
     pub erasures: Arc<Notify>,
+    /// Whose pages may ask, how often a token may.
+    pub settings: ApiSettings,
+    rates: Rates,
     pub(crate) scanner: Scanner,
     requests: AtomicU64,
 }
@@ -66,18 +70,31 @@ impl Query {
     ) -> Self {
         let scanner = Scanner::new(Arc::clone(&store));
         let requests = AtomicU64::new(0);
-        Self { store, sites, tokens, clock, erasures: Arc::default(), scanner, requests }
+        let (erasures, settings, rates) =
+            (Arc::default(), ApiSettings::default(), Rates::default());
+        Self { store, sites, tokens, clock, erasures, settings, rates, scanner, requests }
+    }
+
+    /// The same with these settings.
+    #[must_use]
+    pub fn with_settings(self, settings: ApiSettings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Answers one request, if its token opens the site.
     pub async fn handle(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let request_id = self.request_id(&event);
-        if let Some(asked) = Asked::of(&event) {
-            return self.erasure(&asked, &event, &request_id).await;
+        // What is logged meanwhile says the id, too.
+        let span = tracing::info_span!("question", request_id);
+        async {
+            let outcome = match Asked::of(&event) {
+                Some(asked) => self.erasure(&asked, &event).await,
+                None => self.answer(&event).await,
+            };
+            finish(outcome, &event, &request_id, &self.settings.origins)
         }
-        let outcome = self.answer(&event).await;
-        let head = event.request_context.http.method == Method::HEAD;
-        finish(outcome, &request_id, head)
+        .instrument(span)
+        .await
     }
 
     /// Answers without asking for a token: for whoever owns the store.
@@ -91,7 +108,7 @@ impl Query {
             Some(Target::Sites) => self.of_sites(&|_| true, &event).await,
             None => Err(NOT_FOUND),
         };
-        finish(outcome, &request_id, false)
+        finish(outcome, &event, &request_id, &self.settings.origins)
     }
 
     fn request_id(&self, event: &ApiGatewayV2httpRequest) -> String {
@@ -105,18 +122,22 @@ impl Query {
         let method = &event.request_context.http.method;
         let path = event.raw_path.as_deref().unwrap_or_default();
         if method == Method::OPTIONS {
-            return Ok(Answered { status: 204, kind: "text/plain", body: String::new() });
+            return Ok(Answered::new(204, "text/plain", Vec::new()));
         }
-        let is_post = method == Method::POST && path == SITES_PATH;
-        if method != Method::GET && method != Method::HEAD && !is_post {
-            return Err(METHOD);
+        let target = target(path);
+        let is_open = [HEALTH_PATH, openapi::PATH].contains(&path);
+        let allowed =
+            if path == SITES_PATH { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+        let is_allowed = allowed.split(", ").any(|allowed| allowed == method.as_str());
+        if !is_allowed && (is_open || target.is_some()) {
+            return Err(not_allowed(allowed));
         }
-        if path == "/v1/health" {
-            let body = json!({"status": "ok"}).to_string();
-            return Ok(Answered { status: 200, kind: JSON, body });
+        if is_open {
+            accept::json(&event.headers)?;
+            return Ok(open(path));
         }
         let token = self.token(event).await?;
-        match target(path) {
+        match target {
             // The same answer whether there is such a site or not.
             Some(Target::Site(site, report)) if token.read && token.covers(site) => {
                 self.of_site(site, report, event).await
@@ -136,7 +157,12 @@ impl Query {
         let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = bearer else { return Err(NO_TOKEN) };
         let token = self.tokens.find(token.trim()).await.map_err(|error| unread(&error))?;
-        token.ok_or(UNKNOWN_TOKEN)
+        let token = token.ok_or(UNKNOWN_TOKEN)?;
+        if let Some(rate) = self.settings.token_rate {
+            let taken = self.rates.take(&token.sha256, rate, self.clock.now_ms());
+            taken.map_err(|wait_s| too_often(rate.get(), wait_s))?;
+        }
+        Ok(token)
     }
 
     /// A report of one site.
@@ -148,10 +174,12 @@ impl Query {
     ) -> Result<Answered, Failed> {
         let query = event.raw_query_string.as_deref().unwrap_or_default();
         if report == LIVE {
+            accept::json(&event.headers)?;
             Parameters::parse(query, &[])?;
             return self.live(site).await;
         }
         if report == ledger::NAME {
+            accept::json(&event.headers)?;
             return self.ledger(site, event).await;
         }
         let mut parameters = Parameters::parse(query, &PARAMETERS)?;
@@ -162,7 +190,8 @@ impl Query {
         if !report::fill_in(report, &mut parameters) {
             return Err(NOT_FOUND);
         }
-        self.metrics(&[site], &parameters, false).await
+        accept::fill_in(&event.headers, &mut parameters)?;
+        self.metrics(&[site], &parameters, false, event).await
     }
 
     /// The metrics of several sites, of those that `covers` allows.
@@ -172,18 +201,19 @@ impl Query {
         event: &ApiGatewayV2httpRequest,
     ) -> Result<Answered, Failed> {
         let query = event.raw_query_string.as_deref().unwrap_or_default();
-        let parameters = if event.request_context.http.method == Method::POST {
+        let mut parameters = if event.request_context.http.method == Method::POST {
             Parameters::parse(query, &[])?;
             Parameters::from_json(&body(event)?, &PARAMETERS)?
         } else {
             Parameters::parse(query, &PARAMETERS)?
         };
+        accept::fill_in(&event.headers, &mut parameters)?;
         let sites = match ask::sites(parameters.of("sites"))? {
             Some(sites) if sites.iter().all(|site| covers(*site)) => sites,
             Some(_) => return Err(NOT_ALLOWED),
             None => ask::all_sites(&self.store, covers).await?,
         };
-        self.metrics(&sites, &parameters, true).await
+        self.metrics(&sites, &parameters, true, event).await
     }
 }
 
@@ -193,7 +223,7 @@ impl Query {
         let site = self.site(site).await?;
         let now_ms = self.clock.now_ms();
         match ledger::answer(&self.scanner, &self.store, &site, query, now_ms).await {
-            Ok(body) => Ok(Answered { status: 200, kind: JSON, body }),
+            Ok(body) => Ok(Answered::new(200, JSON, body)),
             Err(LedgerError::Refused(refused)) => Err(refused.into()),
             Err(LedgerError::Scan(error)) => Err(failed_scan(&error)),
         }
@@ -224,6 +254,15 @@ fn target(path: &str) -> Option<Target<'_>> {
     (site.bytes().all(|byte| byte.is_ascii_digit()) && is_known).then_some(Target::Site(id, report))
 }
 
+/// What nobody needs a token for.
+fn open(path: &str) -> Answered {
+    if path == HEALTH_PATH {
+        return Answered::new(200, JSON, json!({"status": "ok"}).to_string());
+    }
+    let kept = (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    Answered::new(200, JSON, openapi::DOCUMENT).with([kept])
+}
+
 /// The body of a request, as text.
 fn body(event: &ApiGatewayV2httpRequest) -> Result<String, Failed> {
     let text = event.body.as_deref().unwrap_or_default();
@@ -248,7 +287,24 @@ fn body(event: &ApiGatewayV2httpRequest) -> Result<String, Failed> {
 pub(crate) struct Answered {
     pub(crate) status: i64,
     pub(crate) kind: &'static str,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
+    /// Headers of its own.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answered {
+    pub(crate) fn new(status: i64, kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, kind, body: body.into(), headers: Vec::new() }
+    }
+
+    /// The same with these headers besides.
+    pub(crate) fn with(
+        mut self,
+        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Self {
+        self.headers.extend(headers);
+        self
+    }
 }
 
 /// Why a request was not answered.
@@ -258,10 +314,12 @@ pub(crate) struct Failed {
     title: &'static str,
     detail: std::borrow::Cow<'static, str>,
     refused: Option<Box<Refused>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 const fn failed(status: i64, title: &'static str, detail: &'static str) -> Failed {
-    Failed { status, title, detail: std::borrow::Cow::Borrowed(detail), refused: None }
+    let detail = std::borrow::Cow::Borrowed(detail);
+    Failed { status, title, detail, refused: None, headers: Vec::new() }
 }
 
 const NOT_FOUND: Failed = failed(
@@ -271,23 +329,38 @@ const NOT_FOUND: Failed = failed(
 );
 const NOT_UTF8: Failed = failed(400, "The question is refused", "the body is not UTF-8");
 pub(crate) const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
-const METHOD: Failed =
-    failed(405, "Method not allowed", "ask with GET; /v1/metrics with POST, too");
 const NO_TOKEN: Failed = failed(401, "No token", "send the header Authorization: Bearer TOKEN");
 const UNKNOWN_TOKEN: Failed =
-    failed(401, "Unknown token", "this token is not known or was revoked");
+    failed(401, "Unknown token", "this token is not known, was revoked or has expired");
 pub(crate) const NOT_ALLOWED: Failed =
     failed(403, "Not allowed", "this token does not open this site");
 const UNREAD: Failed = failed(503, "Not answered", "the store could not be read; ask again");
 
+fn not_allowed(methods: &'static str) -> Failed {
+    let detail = format!("this is asked by the methods {methods}");
+    let headers = vec![(ALLOW, HeaderValue::from_static(methods))];
+    Failed { detail: detail.into(), headers, ..failed(405, "Method not allowed", "") }
+}
+
+fn too_often(rate: u32, wait_s: i64) -> Failed {
+    let detail =
+        format!("this token asks more than {rate} questions a minute; ask again in {wait_s} s");
+    let headers = vec![(RETRY_AFTER, HeaderValue::from(wait_s))];
+    Failed { detail: detail.into(), headers, ..failed(429, "Too many questions", "") }
+}
+
+pub(crate) fn too_large() -> Failed {
+    let detail = format!(
+        "the answer has more than {MAX_ANSWER_VALUES} values, rows times columns; ask for pages by limit, a longer interval or fewer metrics"
+    );
+    Failed { detail: detail.into(), ..failed(422, "Too large", "") }
+}
+
 impl From<Refused> for Failed {
     fn from(refused: Refused) -> Self {
-        Self {
-            status: 400,
-            title: "The question is refused",
-            detail: refused.detail.clone().into(),
-            refused: Some(Box::new(refused)),
-        }
+        let detail = refused.detail.clone().into();
+        let refused = Some(Box::new(refused));
+        Self { detail, refused, ..failed(400, "The question is refused", "") }
     }
 }
 
@@ -308,41 +381,4 @@ pub(crate) fn failed_scan(error: &ScanError) -> Failed {
     }
     tracing::error!("question failed: {text}");
     UNREAD
-}
-
-fn finish(
-    outcome: Result<Answered, Failed>,
-    request_id: &str,
-    head: bool,
-) -> ApiGatewayV2httpResponse {
-    let answered = outcome.unwrap_or_else(|failed| {
-        let Failed { status, title, detail, refused } = failed;
-        let body = problem(status, title, &detail, refused.as_deref(), request_id);
-        Answered { status, kind: PROBLEM, body }
-    });
-    let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = answered.status;
-    let headers = &mut response.headers;
-    let fixed = HeaderValue::from_static;
-    headers.insert(CACHE_CONTROL, fixed("no-store"));
-    if let Ok(request_id) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, request_id);
-    }
-    // A token comes in a header that a page must put there itself, never by the browser's own doing.
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, fixed("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, fixed("request-id, location"));
-    match answered.status {
-        204 => {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, PREFLIGHT_METHODS);
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, fixed("authorization, content-type"));
-            headers.insert(ACCESS_CONTROL_MAX_AGE, fixed("86400"));
-            return response;
-        }
-        401 => drop(headers.insert(WWW_AUTHENTICATE, fixed("Bearer"))),
-        405 => drop(headers.insert(ALLOW, METHODS)),
-        _ => {}
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answered.kind));
-    response.body = (!head).then_some(Body::Text(answered.body));
-    response
 }

@@ -20,7 +20,8 @@ use figures::Figures;
 
 /// The last part of its path.
 pub const NAME: &str = "ledger";
-const PARAMETERS: [&str; 4] = ["from", "to", "period", "date"];
+/// Its parameters.
+pub(crate) const PARAMETERS: [&str; 4] = ["from", "to", "period", "date"];
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,7 @@ impl Query {
             add(rows, start_ms, &mut recent).map_err(|error| failed_scan(&error.into()))?;
         }
         let body = body(&site, &mut recent, now_ms).to_string();
-        Ok(Answered { status: 200, kind: JSON, body })
+        Ok(Answered::new(200, JSON, body))
     }
 }
 

@@ -4,6 +4,8 @@ use aws_lambda_events::encodings::Body;
 use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
 use lake::metrics::{Ended, Line};
 
+use crate::handler::REQUEST_ID;
+
 /// The line of a question that was answered with this. What was asked may name a visitor, and is
 /// not in it.
 #[must_use]
@@ -20,6 +22,12 @@ pub fn line(answer: &ApiGatewayV2httpResponse, now_ms: i64, ended: Ended) -> Lin
         .count("QuestionsFailed", u64::from(status >= 500))
         .bytes("BytesAnswered", bytes as u64)
         .detail("status", status.into())
+        .detail("request_id", request_id(answer).into())
+}
+
+fn request_id(answer: &ApiGatewayV2httpResponse) -> Option<String> {
+    let id = answer.headers.get(REQUEST_ID)?.to_str().ok()?;
+    Some(id.to_owned())
 }
 
 #[cfg(test)]
@@ -33,12 +41,14 @@ mod tests {
         {
             let mut answer = ApiGatewayV2httpResponse::default();
             answer.status_code = status;
+            answer.headers.insert(REQUEST_ID, http::HeaderValue::from_static("abc"));
             answer.body = Some(Body::Text("four".to_owned()));
             let text = line(&answer, 1, Ended::default()).text();
             let line: serde_json::Value = serde_json::from_str(&text).unwrap();
             let names = ["QuestionsAnswered", "QuestionsRefused", "QuestionsFailed"];
             assert_eq!(names.map(|name| line[name].as_u64().unwrap()), counts, "{status}");
             assert_eq!((&line["BytesAnswered"], &line["status"]), (&4.into(), &status.into()));
+            assert_eq!(line["request_id"], "abc");
         }
     }
 }

@@ -13,6 +13,7 @@ use lake::store::aws::Aws;
 use lake::token::TokenCache;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use query::handler::Query;
+use query::settings::ApiSettings;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -26,7 +27,8 @@ async fn main() -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
-    let query = &Query::new(store, sites, tokens, clock);
+    let settings = ApiSettings::from_environment(&environment)?;
+    let query = &Query::new(store, sites, tokens, clock).with_settings(settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
         let started = Started::now();
         let answer = query.handle(event.payload).await;

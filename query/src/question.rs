@@ -15,6 +15,8 @@ use lake::site::{Section, Segment};
 
 pub use cursor::Cursor;
 pub(crate) use dates::dates;
+#[cfg(test)]
+pub(crate) use dates::{DEFAULT_DAYS, PERIODS};
 pub use parameters::{Parameters, Refused};
 
 use crate::calendar::Interval;
@@ -46,7 +48,7 @@ pub const PARAMETERS: [&str; 22] = [
     "explain",
     "redirect",
 ];
-const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
+pub(crate) const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
 
 /// Which hits by the mark of bots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,12 @@ pub enum Bots {
     Only,
 }
 
+impl Bots {
+    /// The names in questions; the first is the default.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("exclude", Self::Exclude), ("include", Self::Include), ("only", Self::Only)];
+}
+
 /// What the numbers are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
@@ -69,7 +77,9 @@ pub enum Compare {
 }
 
 impl Compare {
-    const NAMES: [(&'static str, Self); 2] = [("previous", Self::Previous), ("year", Self::Year)];
+    /// The names in questions.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("previous", Self::Previous), ("year", Self::Year)];
 
     /// The name in questions.
     #[must_use]
@@ -88,6 +98,24 @@ pub enum Format {
     Json,
     /// CSV.
     Csv,
+    /// A stream of Arrow's IPC format.
+    Arrow,
+}
+
+impl Format {
+    /// The names in questions; the first is the default.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("json", Self::Json), ("csv", Self::Csv), ("arrow", Self::Arrow)];
+
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
 }
 
 /// What rows are ordered by.
@@ -233,10 +261,7 @@ impl Question {
             section_depth: section_depth(given)?,
             filters: filters(given, of.segments)?,
             tz,
-            bots: given.one_of(
-                "bots",
-                &[("exclude", Bots::Exclude), ("include", Bots::Include), ("only", Bots::Only)],
-            )?,
+            bots: given.one_of("bots", &Bots::NAMES)?,
             compare: given
                 .of("compare")
                 .map(|_| given.one_of("compare", &Compare::NAMES))
@@ -246,7 +271,7 @@ impl Question {
             offset: given.number("offset", 0)?.unwrap_or(0),
             cursor: None,
             explain: given.one_of("explain", &[("false", false), ("true", true)])?,
-            format: given.one_of("format", &[("json", Format::Json), ("csv", Format::Csv)])?,
+            format: given.one_of("format", &Format::NAMES)?,
             metrics,
             by,
         };
@@ -367,8 +392,9 @@ fn section_depth(given: &Parameters) -> Result<usize, Refused> {
 
 fn zone(name: &str) -> Result<TimeZone, Refused> {
     TimeZone::get(name).ok().filter(|zone| zone.iana_name().is_some()).ok_or_else(|| {
-        let near = |known: &String| strsim::damerau_levenshtein(name, known);
-        let nearest = jiff::tz::db().available().map(|name| name.to_string()).min_by_key(near);
+        let known: Vec<String> = jiff::tz::db().available().map(|it| it.to_string()).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let nearest = parameters::nearest(name, &known).map(str::to_owned);
         let detail =
             format!("tz is {name:?}; give a zone of the IANA database such as Europe/Berlin");
         Refused { suggestion: nearest, ..Refused::new("tz", name, detail) }

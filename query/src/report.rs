@@ -3,7 +3,7 @@
 use crate::question::Parameters;
 
 /// Last part of the path, and the parameters that it fills in.
-const REPORTS: [(&str, &[(&str, &str)]); 15] = [
+pub(crate) const REPORTS: [(&str, &[(&str, &str)]); 15] = [
     ("hits", &[("metrics", "hits,pageviews,downloads,outlinks,events,searches"), DAILY]),
     ("downloads", &[("metrics", "downloads,unique_downloads"), ("by", "download")]),
     (

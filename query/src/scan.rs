@@ -18,6 +18,7 @@ mod open;
 mod pool;
 mod prune;
 mod together;
+mod version;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +59,12 @@ pub struct Scanned {
     pub counted: Counted,
     /// Partitions whose hits are not all merged.
     pub waiting: BTreeSet<Date>,
+    /// The version of the data that was read, or of what it replaced meanwhile.
+    pub version: u64,
 }
+
+/// The objects of the dates, and what orders of erasure hide of each site that has any.
+type Lists = (BTreeMap<Date, Objects>, BTreeMap<i32, Orders>);
 
 impl Scanner {
     /// A scanner of a store.
@@ -92,25 +98,24 @@ impl Scanner {
     /// When an object cannot be read, or the answer needs too much memory.
     pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
+        let (partitions, asked) = wanted(sites);
+        let lists = self.lists(&partitions, &asked).await?;
+        let version = version::of(&lists.0, &lists.1);
+        plan.work.listed();
         let pool = Arc::new(Pool::new(plan));
-        let waiting = self.count(sites, &pool).await?;
+        let waiting = self.count(sites, lists, &pool).await?;
         let counted = decode::on_thread(&self.cpu, move || Ok(pool.into_counted())).await?;
         plan.work.scanned();
-        Ok(Scanned { counted, waiting })
+        Ok(Scanned { counted, waiting, version })
     }
 
     /// Counts by the pool's counters; the partitions whose hits are not all merged.
     async fn count(
         &self,
         sites: &[(Arc<Plan>, Vec<Date>)],
+        (objects, hidden): Lists,
         pool: &Arc<Pool>,
     ) -> Result<BTreeSet<Date>, ScanError> {
-        let partitions: BTreeSet<Date> =
-            sites.iter().flat_map(|(_, dates)| dates).copied().collect();
-        let partitions: Vec<Date> = partitions.into_iter().collect();
-        let asked: BTreeSet<i32> = sites.iter().map(|(plan, _)| plan.site).collect();
-        let (objects, hidden) = self.lists(&partitions, &asked).await?;
-        pool.work().listed();
         let mut counts = Vec::new();
         for (dt, objects) in objects {
             let of_date = sites.iter().filter(|(_, partitions)| partitions.contains(&dt));
@@ -143,14 +148,17 @@ impl Scanner {
     }
 
     /// The objects of the dates, and what orders of erasure hide of each site that has any.
-    async fn lists(
-        &self,
-        partitions: &[Date],
-        sites: &BTreeSet<i32>,
-    ) -> Result<(BTreeMap<Date, Objects>, BTreeMap<i32, Orders>), ScanError> {
+    async fn lists(&self, partitions: &[Date], sites: &BTreeSet<i32>) -> Result<Lists, ScanError> {
         let hidden = async { Ok(self.orders.hiding(sites).await?) };
         futures_util::try_join!(list::dates(&self.store, partitions), hidden)
     }
+}
+
+/// The partitions of all plans in the order of time, and their sites.
+fn wanted(sites: &[(Arc<Plan>, Vec<Date>)]) -> (Vec<Date>, BTreeSet<i32>) {
+    let partitions: BTreeSet<Date> = sites.iter().flat_map(|(_, dates)| dates).copied().collect();
+    let asked = sites.iter().map(|(plan, _)| plan.site).collect();
+    (partitions.into_iter().collect(), asked)
 }
 
 #[cfg(test)]

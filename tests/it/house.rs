@@ -52,7 +52,7 @@ pub(crate) struct House {
     stream: Arc<Kept>,
     pub(crate) append: Append,
     pub(crate) merge: Merge,
-    query: Query,
+    pub(crate) query: Query,
     _scratch: TempDir,
 }
 

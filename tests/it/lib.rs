@@ -9,9 +9,15 @@ mod erasure;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod order;
 #[cfg(test)]

@@ -10,12 +10,12 @@ use crate::house::{House, NOW_MS, batch, http_event};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0";
 
-fn run(future: impl Future<Output = ()>) {
+pub(crate) fn run(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
 
 /// Sends one hit of site 1 from an address, seconds ago, and appends it.
-async fn hit(house: &House, seconds_ago: i64, address: &str, fields: Value) {
+pub(crate) async fn hit(house: &House, seconds_ago: i64, address: &str, fields: Value) {
     let mut body =
         json!({"v": 1, "site": 1, "kind": "pageview", "ts": NOW_MS - seconds_ago * 1000});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

@@ -22,7 +22,7 @@ GIVEN = {
     "AppendFunction": {"HITLAKE_STORE"},
     "MergeFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB"},
     "EraseFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB", "HITLAKE_PARKED"},
-    "QueryFunction": {"HITLAKE_STORE"},
+    "QueryFunction": {"HITLAKE_STORE", "HITLAKE_TOKEN_RATE", "HITLAKE_METRICS_ORIGINS"},
 }
 
 # The only rights on everything, and why.
@@ -36,7 +36,7 @@ ON_EVERYTHING = {
 RIGHTS_ON_DATA = {
     "IngestRole": {
         "s3:GetObject": {"settings/", "salts/"},
-        "s3:PutObject": {"salts/"},
+        "s3:PutObject": {"salts/", "settings/token-use/"},
     },
     "AppendRole": {
         "s3:GetObject": {"orders/"},
@@ -56,7 +56,7 @@ RIGHTS_ON_DATA = {
     },
     "QueryRole": {
         "s3:GetObject": {"hot/", "hits/", "ledger/", "rejected/", "parked/", "settings/", "orders/"},
-        "s3:PutObject": {"orders/"},
+        "s3:PutObject": {"orders/", "settings/token-use/"},
     },
 }
 
@@ -80,6 +80,8 @@ ROUTES = {
         "DELETE /v1/{proxy+}",
         "OPTIONS /v1/{proxy+}",
         "GET /openapi.json",
+        "HEAD /openapi.json",
+        "OPTIONS /openapi.json",
     },
 }
 
@@ -241,8 +243,8 @@ def test_rights_on_data(role):
     for it in STATEMENTS:
         for resource in it.resources:
             if it.role == role and resource.startswith("${DataBucket.Arn}/"):
-                folder = re.fullmatch(r"\$\{DataBucket\.Arn\}/\$\{StorePrefix\}/([a-z]+/)\*", resource)
-                assert folder, f"{resource} is not one folder of the store"
+                folder = re.fullmatch(r"\$\{DataBucket\.Arn\}/\$\{StorePrefix\}/((?:[a-z-]+/)+)\*", resource)
+                assert folder, f"{resource} is no folder of the store"
                 for action in it.actions:
                     found.setdefault(action, set()).add(folder[1])
     assert found == RIGHTS_ON_DATA[role]

@@ -89,7 +89,14 @@ pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
 
 /// Who runs the program on the store's own machine owns it.
 const fn owner() -> Token {
-    Token { sha256: String::new(), read: true, write: true, sites: None, created_ms: 0 }
+    Token {
+        sha256: String::new(),
+        read: true,
+        write: true,
+        sites: None,
+        created_ms: 0,
+        expires: None,
+    }
 }
 
 struct Importer {

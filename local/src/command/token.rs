@@ -1,6 +1,7 @@
 //! `hitlake token`: add, list, revoke.
 
-use lake::token::{add_token, list_tokens, revoke_token};
+use jiff::civil::Date;
+use lake::token::{Bounds, add_token, last_used, list_tokens, revoke_token};
 
 use crate::cli::{AccessArg, TokenCommand};
 use crate::error::Usage;
@@ -17,20 +18,22 @@ const SHOWN: usize = 12;
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(place: &Place, command: &TokenCommand) -> anyhow::Result<()> {
     match command {
-        TokenCommand::Add { access, sites } => {
+        TokenCommand::Add { access, sites, expires } => {
             let access = (*access != AccessArg::Write, *access != AccessArg::Read);
             let token = add_token(
                 &place.store,
                 place.random.as_ref(),
                 place.clock.now_ms(),
                 access,
-                ids(sites)?,
+                Bounds { sites: ids(sites)?, expires: *expires },
             )
             .await?;
             println!("{token}");
         }
         TokenCommand::List => {
+            let uses = last_used(&place.store).await?;
             for token in list_tokens(&place.store).await? {
+                let used = uses.get(&token.sha256).copied();
                 let access = match (token.read, token.write) {
                     (true, true) => "read-write",
                     (false, true) => "write",
@@ -40,7 +43,9 @@ pub async fn run(place: &Place, command: &TokenCommand) -> anyhow::Result<()> {
                     || "all".to_owned(),
                     |sites| sites.iter().map(i32::to_string).collect::<Vec<_>>().join(","),
                 );
-                println!("{}\t{access}\t{sites}", token.sha256.get(..SHOWN).unwrap_or_default());
+                let sha256 = token.sha256.get(..SHOWN).unwrap_or_default();
+                let until = shown(token.expires, "no end");
+                println!("{sha256}\t{access}\t{sites}\t{until}\t{}", shown(used, "never used"));
             }
         }
         TokenCommand::Revoke { token } => {
@@ -53,6 +58,10 @@ pub async fn run(place: &Place, command: &TokenCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn shown(date: Option<Date>, none: &str) -> String {
+    date.map_or_else(|| none.to_owned(), |date| date.to_string())
 }
 
 fn ids(sites: &str) -> anyhow::Result<Option<Vec<i32>>> {

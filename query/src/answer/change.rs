@@ -53,18 +53,26 @@ fn changed(now: Option<f64>, before: Option<f64>) -> [Option<f64>; 3] {
 }
 
 /// By metric: its three values.
+pub(super) fn numbers(
+    question: &Question,
+    now: &[Option<f64>],
+    before: Option<&[Option<f64>]>,
+) -> Vec<[Option<f64>; 3]> {
+    let before = |at: usize| before.and_then(|before| before.get(at).copied().flatten());
+    let now = now.iter().enumerate().take(question.metrics.len());
+    now.map(|(at, now)| changed(*now, before(at))).collect()
+}
+
 fn changes(
     question: &Question,
     now: &[Option<f64>],
     before: Option<&[Option<f64>]>,
 ) -> Vec<[Json; 3]> {
-    let before = |at: usize| before.and_then(|before| before.get(at).copied().flatten());
-    let metrics = question.metrics.iter().zip(now).enumerate();
-    let of = metrics.map(|(at, (metric, now))| {
-        let [before, change, rate] = changed(*now, before(at));
+    let of = question.metrics.iter().zip(numbers(question, now, before));
+    let shown = of.map(|(metric, [before, change, rate])| {
         [number(metric, before), number(metric, change), json!(rate)]
     });
-    of.collect()
+    shown.collect()
 }
 
 /// Adds `previous`, `change` and `change_rate` to a row.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use http::header::{ALLOW, LOCATION};
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+use http::header::LOCATION;
 use http::{HeaderValue, Method};
 use lake::clock::{Random as _, SystemRandom};
 use lake::hit::Id64;
@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{
-    Answered, Failed, JSON, METHOD, NOT_ALLOWED, NOT_FOUND, Query, failed, finish, unread,
+    Answered, Failed, JSON, NOT_ALLOWED, NOT_FOUND, Query, accept, failed, not_allowed, unread,
 };
 
 const NO_VISITOR: Failed = failed(
@@ -46,10 +46,10 @@ impl Asked {
         Some(Self::Visitor(site, percent_decode_str(visitor).decode_utf8().ok()?.into_owned()))
     }
 
-    const fn methods(&self) -> (&'static [Method], &'static str) {
+    const fn methods(&self) -> &'static str {
         match self {
-            Self::Visitor(..) => (&[Method::DELETE], "DELETE, OPTIONS"),
-            Self::Erasure(_) => (&[Method::GET, Method::HEAD], "GET, HEAD, OPTIONS"),
+            Self::Visitor(..) => "DELETE, OPTIONS",
+            Self::Erasure(_) => "GET, HEAD, OPTIONS",
         }
     }
 }
@@ -60,28 +60,17 @@ impl Query {
         &self,
         asked: &Asked,
         event: &ApiGatewayV2httpRequest,
-        request_id: &str,
-    ) -> ApiGatewayV2httpResponse {
-        let method = &event.request_context.http.method;
-        let (methods, allowed) = asked.methods();
-        let outcome = if !methods.contains(method) {
-            Err(METHOD)
-        } else {
-            match asked {
-                Asked::Visitor(site, visitor) => self.erase_visitor(*site, visitor, event).await,
-                Asked::Erasure(id) => self.erasure_status(id, event).await.map(|body| (body, None)),
-            }
-        };
-        let location = outcome.as_ref().ok().and_then(|(_, location)| location.clone());
-        let outcome = outcome.map(|(answered, _)| answered);
-        let mut response = finish(outcome, request_id, method == Method::HEAD);
-        if let Some(location) = location.and_then(|it| HeaderValue::from_str(&it).ok()) {
-            response.headers.insert(LOCATION, location);
+    ) -> Result<Answered, Failed> {
+        let method = event.request_context.http.method.as_str();
+        let methods = asked.methods();
+        if !methods.split(", ").any(|allowed| allowed == method) {
+            return Err(not_allowed(methods));
         }
-        if response.status_code == 405 {
-            response.headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        accept::json(&event.headers)?;
+        match asked {
+            Asked::Visitor(site, visitor) => self.erase_visitor(*site, visitor, event).await,
+            Asked::Erasure(id) => self.erasure_status(id, event).await,
         }
-        response
     }
 
     async fn erase_visitor(
@@ -89,7 +78,7 @@ impl Query {
         site: i32,
         visitor: &str,
         event: &ApiGatewayV2httpRequest,
-    ) -> Result<(Answered, Option<String>), Failed> {
+    ) -> Result<Answered, Failed> {
         self.allow(site, event).await?;
         self.site(site).await?;
         let id = Some(visitor).filter(|visitor| visitor.len() <= MAX_TEXT_BYTES);
@@ -100,8 +89,9 @@ impl Query {
         let id = new_id(site, now_ms, SystemRandom.next_u128());
         give(&self.store, &id, &order).await.map_err(|error| unread(&error))?;
         self.erasures.notify_one();
-        let answered = Answered { status: 202, kind: JSON, body: body(&id, &Receipt::default()) };
-        Ok((answered, Some(format!("/v1/erasures/{id}"))))
+        let location = HeaderValue::from_str(&format!("/v1/erasures/{id}")).ok();
+        let answered = Answered::new(202, JSON, body(&id, &Receipt::default()));
+        Ok(answered.with(location.map(|location| (LOCATION, location))))
     }
 
     async fn erasure_status(
@@ -113,7 +103,7 @@ impl Query {
         self.allow(site, event).await?;
         let receipt = status(&self.store, id).await.map_err(|error| unread(&error))?;
         let body = body(id, &receipt.ok_or(NOT_FOUND)?);
-        Ok(Answered { status: 200, kind: JSON, body })
+        Ok(Answered::new(200, JSON, body))
     }
 
     async fn allow(&self, site: i32, event: &ApiGatewayV2httpRequest) -> Result<(), Failed> {

@@ -78,7 +78,7 @@ fn decode(text: &str) -> Option<(u64, Cursor)> {
 
 impl Question {
     /// A number for everything that decides which rows there are and how they are ordered.
-    fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         let metrics: Vec<&str> = self.metrics.iter().map(|metric| metric.name).collect();
         let by: Vec<&str> = self.by.iter().map(|dimension| dimension.name).collect();
         let zone = self.tz.as_ref().and_then(|zone| zone.iana_name());

@@ -8,8 +8,8 @@ use super::parameters::{Parameters, Refused};
 use crate::calendar::Interval;
 
 /// Days of a question that names no dates.
-const DEFAULT_DAYS: i64 = 30;
-const PERIODS: [(&str, Period); 5] = [
+pub(crate) const DEFAULT_DAYS: i64 = 30;
+pub(crate) const PERIODS: [(&str, Period); 5] = [
     ("day", Period::Of(Interval::Day)),
     ("week", Period::Of(Interval::Week)),
     ("month", Period::Of(Interval::Month)),
@@ -18,7 +18,7 @@ const PERIODS: [(&str, Period); 5] = [
 ];
 
 #[derive(Debug, Clone, Copy)]
-enum Period {
+pub(crate) enum Period {
     Of(Interval),
     Range,
 }

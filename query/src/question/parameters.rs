@@ -1,5 +1,6 @@
 //! The query string as pairs of name and value, each name known and given once; refusals.
 
+use lake::limits::MAX_GUESSED_NAME_BYTES;
 use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
@@ -35,11 +36,11 @@ impl Refused {
     /// The refusal of a name that is none of the `allowed`.
     #[must_use]
     pub fn unknown(parameter: &str, name: &str, allowed: &[&str]) -> Self {
-        let nearest = allowed.iter().min_by_key(|known| strsim::damerau_levenshtein(name, known));
+        let nearest = nearest(name, allowed);
         let hint = nearest.map(|nearest| format!("; did you mean {nearest}?"));
         Self {
             allowed: allowed.iter().map(|name| (*name).to_owned()).collect(),
-            suggestion: nearest.map(|nearest| (*nearest).to_owned()),
+            suggestion: nearest.map(str::to_owned),
             ..Self::new(
                 parameter,
                 name,
@@ -60,6 +61,12 @@ impl Refused {
         let detail = format!("there is no parameter {name:?} here{}", hint.unwrap_or_default());
         Self { value, detail, ..unknown }
     }
+}
+
+/// The nearest right name; none for what is too long to be meant as one.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let known = known.iter().filter(|_| name.len() <= MAX_GUESSED_NAME_BYTES);
+    known.copied().min_by_key(|known| strsim::damerau_levenshtein(name, known))
 }
 
 /// The parameters of one question.

@@ -10,7 +10,6 @@ use lake::limits::MAX_COUNTED_BYTES;
 use super::error::ScanError;
 use crate::count::{Counted, Counter, Tally};
 use crate::plan::Plan;
-use crate::work::Work;
 
 /// The counters that nobody counts with at the moment.
 pub(super) struct Pool {
@@ -67,11 +66,6 @@ impl Pool {
     /// Takes a counter that counted a date apart.
     pub(super) fn add(&self, counter: Counter) {
         self.idle().push(counter);
-    }
-
-    /// What the question takes.
-    pub(super) fn work(&self) -> &Work {
-        &self.plan.work
     }
 
     /// Everything that was counted.

@@ -151,7 +151,8 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
 async fn answer(scanner: &Scanner, query: &str) -> String {
     let question = question(query);
     let (plan, scanned) = ask(scanner, &question).await;
-    format!("{}{:?}", csv_body(&question, &plan, &scanned.counted, None), scanned.counted.totals)
+    let csv = csv_body(&question, &plan, &scanned.counted, None).body;
+    format!("{}{:?}", String::from_utf8(csv).unwrap(), scanned.counted.totals)
 }
 
 fn questions() -> Vec<String> {
@@ -368,7 +369,8 @@ fn what_needs_too_much_memory_is_refused() {
         let sites = [(Arc::clone(&plan), vec![DAY])];
         let within = async |bytes: usize| {
             let pool = Arc::new(pool::Pool::bounded(&plan, bytes));
-            let counted = scanner.count(&sites, &pool).await;
+            let lists = scanner.lists(&[DAY], &BTreeSet::from([plan.site])).await?;
+            let counted = scanner.count(&sites, lists, &pool).await;
             counted.map(|_| pool.bytes())
         };
         let needed = within(usize::MAX).await.unwrap();

@@ -1,0 +1,52 @@
+//! Which version of the data a scan reads: the names and ETags of its objects and the orders of
+//! erasure, known by listing alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use lake::orders::Orders;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::error::ScanError;
+use super::list::Objects;
+use super::{Scanner, wanted};
+use crate::plan::Plan;
+
+impl Scanner {
+    /// What [`super::Scanned::version`] of a scan would be that begins now.
+    ///
+    /// # Errors
+    ///
+    /// When objects cannot be listed.
+    pub async fn version(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<u64, ScanError> {
+        if sites.is_empty() {
+            return Ok(0);
+        }
+        let (partitions, asked) = wanted(sites);
+        let (objects, hidden) = self.lists(&partitions, &asked).await?;
+        Ok(of(&objects, &hidden))
+    }
+}
+
+/// The version of listed objects and orders.
+pub(super) fn of(objects: &BTreeMap<Date, Objects>, hidden: &BTreeMap<i32, Orders>) -> u64 {
+    let mut hash = Xxh3Default::new();
+    let mut add = |text: &str| {
+        hash.update(text.as_bytes());
+        hash.update(&[0]);
+    };
+    for objects in objects.values() {
+        for part in &objects.parts {
+            add(part.location.as_ref());
+            add(part.e_tag.as_deref().unwrap_or_default());
+        }
+        let hot: BTreeSet<&str> = objects.hot.iter().map(AsRef::as_ref).collect();
+        hot.into_iter().for_each(&mut add);
+    }
+    for (site, orders) in hidden {
+        add(&site.to_string());
+        orders.ids().iter().for_each(|id| add(id));
+    }
+    hash.digest()
+}
