@@ -110,11 +110,12 @@ fn arrow_has_the_columns_of_csv_with_their_types() {
 #[test]
 fn compressed_answers_are_the_same_answers() {
     run(async {
-        let paths: Vec<String> = (0..60).map(|page| format!("/a-long-page-{page}")).collect();
-        let house = with_pages(&paths.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        let plain = bytes(&got(&house, "GET", PAGES, json!({})).await);
+        let house = House::new().await;
+        // The clock stands, so that each answer is the same.
+        let target = "/v1/sites/1/metrics?interval=day";
+        let plain = bytes(&got(&house, "GET", target, json!({})).await);
         let packed = async |coding: &str| {
-            let answer = got(&house, "GET", PAGES, json!({"accept-encoding": coding})).await;
+            let answer = got(&house, "GET", target, json!({"accept-encoding": coding})).await;
             assert_eq!(header(&answer, "content-encoding"), Some(coding));
             bytes(&answer)
         };
@@ -289,7 +290,7 @@ fn an_answer_that_memory_has_no_room_for_is_refused() {
         assert_eq!(answer.status_code, 422);
         let problem = String::from_utf8(bytes(&answer)).unwrap();
         assert!(problem.contains(&MAX_ANSWER_VALUES.to_string()), "{problem}");
-        assert_eq!(got(&house, "GET", &target("2025-03-10"), json!({})).await.status_code, 200);
+        assert_eq!(got(&house, "GET", &target("2026-01-01"), json!({})).await.status_code, 200);
     });
 }
 

@@ -120,8 +120,9 @@ fn one_of_or_first<T>(named: &[(&'static str, T)]) -> Json {
 }
 
 fn schema(name: &str) -> Json {
+    // An empty value counts as not given; a spreadsheet with an empty cell sends one.
     let date = json!({"type": "string", "anyOf": [
-        {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}, {"enum": ["today", "yesterday"]},
+        {"format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}, {"enum": ["today", "yesterday", ""]},
     ]});
     match name {
         "sites" => {
