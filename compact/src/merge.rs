@@ -11,6 +11,7 @@ mod due;
 pub(crate) mod facts;
 mod fetch;
 mod goals;
+mod look;
 mod rejected;
 pub mod report;
 mod scratch;
@@ -34,8 +35,11 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use build::Anew;
+pub use due::Due;
 use facts::FactsCache;
 use goals::GoalsCache;
+pub use look::Found;
+use look::LastCheck;
 use scratch::Scratch;
 
 /// The variable that names the memory of a merge, in MiB.
@@ -72,6 +76,7 @@ pub struct Merge {
     pub memory_bytes: usize,
     facts: Arc<FactsCache>,
     goals: Arc<GoalsCache>,
+    last_check: Arc<LastCheck>,
     pub(crate) orders: Arc<OrderBook>,
 }
 
@@ -111,15 +116,8 @@ impl Merge {
         Scratch::remove_leftovers(&scratch);
         let memory_bytes = MERGE_MEMORY_MB * MIB;
         let orders = Arc::new(OrderBook::new(Arc::clone(&store)));
-        Self {
-            store,
-            clock,
-            scratch,
-            memory_bytes,
-            facts: Arc::default(),
-            goals: Arc::default(),
-            orders,
-        }
+        let (facts, goals, last_check) = Default::default();
+        Self { store, clock, scratch, memory_bytes, facts, goals, last_check, orders }
     }
 
     /// The same with the memory that [`MEMORY_VARIABLE`] names, where it is set.
@@ -133,9 +131,8 @@ impl Merge {
         Ok(Self { memory_bytes, ..self })
     }
 
-    /// Merges the dates asked for, or those that are due; then deletes the hot objects that the
-    /// table has held for a day, rejected records that are old, and salts that are not to
-    /// recognise anybody any more.
+    /// Merges the dates asked for, or looks ([`Merge::look`]) and keeps house
+    /// ([`Merge::keep_house`]).
     ///
     /// # Errors
     ///
@@ -143,16 +140,25 @@ impl Merge {
     pub async fn handle(&self, request: Request) -> anyhow::Result<Answer> {
         match request.dates {
             Some(dates) => self.merge(&dates, Anew::Nothing).await,
-            None => {
-                let due = self.due_dates().await?;
-                let answer = self.merge(&due, Anew::Nothing).await?;
-                self.fold_old_accounts().await?;
-                self.delete_old_rejected().await?;
-                let deleted = delete_expired_salts(&self.store, self.clock.now_ms()).await;
-                deleted.context("deleting salts whose period is over")?;
-                Ok(answer)
-            }
+            None => self.keep_house(&self.look().await?).await,
         }
+    }
+
+    /// Merges the dates that were found to be due; then deletes the hot objects that the table has
+    /// held for a day, rejected records that are old, and salts that are not to recognise anybody
+    /// any more.
+    ///
+    /// # Errors
+    ///
+    /// When a date could not be merged; the others have been.
+    pub async fn keep_house(&self, found: &Found) -> anyhow::Result<Answer> {
+        let due: Vec<Date> = found.due.iter().map(|due| due.dt).collect();
+        let answer = self.merge(&due, Anew::Nothing).await?;
+        self.fold_old_accounts().await?;
+        self.delete_old_rejected().await?;
+        let deleted = delete_expired_salts(&self.store, self.clock.now_ms()).await;
+        deleted.context("deleting salts whose period is over")?;
+        Ok(answer)
     }
 
     /// Merges every date that has waiting hits, due or not.

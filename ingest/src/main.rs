@@ -17,7 +17,8 @@ use lake::store::{StoreUrl, StreamUrl};
 use lake::token::TokenCache;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-#[tokio::main]
+// One beacon at a time, and most of it waiting: other threads would only be started and woken.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
@@ -38,12 +39,13 @@ async fn main() -> Result<(), Error> {
         places: Arc::new(Places::from_environment(&environment)?),
         counters: Counters::default(),
     };
-    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-        let started = Started::now();
-        let answer = ingest.handle(event.payload).await;
-        let counted = ingest.counters.take();
-        counted.line(answer.status_code, ingest.clock.now_ms(), started.ended()).write();
-        Ok::<ApiGatewayV2httpResponse, Error>(answer)
-    }))
-    .await
+    let run =
+        lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+            let started = Started::now();
+            let answer = ingest.handle(event.payload).await;
+            let counted = ingest.counters.take();
+            counted.line(answer.status_code, ingest.clock.now_ms(), started.ended()).write();
+            Ok::<ApiGatewayV2httpResponse, Error>(answer)
+        }));
+    tokio::join!(run, ingest.salts.warm_up()).0
 }

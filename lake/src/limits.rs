@@ -62,6 +62,8 @@ pub const MERGE_LARGE_SHARE: u64 = 4;
 pub const HOT_KEPT_MS: i64 = 24 * 3_600_000;
 /// Accounts of a date without hits to merge are folded together when one is this old.
 pub const ACCOUNT_FOLDED_AFTER_MS: i64 = 15 * 60_000;
+/// How often the merge looks for hits that are missing.
+pub const LEDGER_CHECKED_EVERY_MS: i64 = 60 * 60_000;
 /// Memory of a merge without a setting (`HITLAKE_MERGE_MEMORY_MB`), MiB.
 pub const MERGE_MEMORY_MB: usize = 512;
 /// The least that the setting may be, MiB.

@@ -58,9 +58,15 @@ impl Line {
     /// The line of a function of this name; `now_ms` is the present moment, Unix milliseconds.
     #[must_use]
     pub fn new(service: &'static str, now_ms: i64, ended: Ended) -> Self {
-        let line = Self { service, now_ms, metrics: Vec::new(), values: Map::new() };
-        line.metric("BatchDuration", "Milliseconds", ended.duration_ms)
+        Self::meanwhile(service, now_ms)
+            .metric("BatchDuration", "Milliseconds", ended.duration_ms)
             .count("ColdStarts", u64::from(ended.cold_start))
+    }
+
+    /// A line of a batch that has not ended yet: for what must be said even if it never does.
+    #[must_use]
+    pub fn meanwhile(service: &'static str, now_ms: i64) -> Self {
+        Self { service, now_ms, metrics: Vec::new(), values: Map::new() }
     }
 
     /// A number of things.
@@ -73,6 +79,12 @@ impl Line {
     #[must_use]
     pub fn bytes(self, name: &str, value: u64) -> Self {
         self.metric(name, "Bytes", value)
+    }
+
+    /// A time.
+    #[must_use]
+    pub fn seconds(self, name: &str, value: u64) -> Self {
+        self.metric(name, "Seconds", value)
     }
 
     fn metric(mut self, name: &str, unit: &str, value: u64) -> Self {

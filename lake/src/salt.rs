@@ -160,6 +160,14 @@ impl Salts {
         Ok(salt)
     }
 
+    /// Reads the salt that the first hit most probably needs, so that it finds it, and a connection
+    /// to the store beside. Where that fails the hit says so.
+    pub async fn warm_up(&self) {
+        let now = jiff::Timestamp::from_millisecond(self.clock.now_ms()).unwrap_or_default();
+        let today = now.to_zoned_datetime(tz::TimeZone::UTC).date();
+        let _later = self.get(Identity::Daily, today).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, (i64, [u8; 32])>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

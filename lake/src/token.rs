@@ -179,6 +179,12 @@ impl TokenCache {
         Ok(found.cloned())
     }
 
+    /// Reads the tokens, so that the first question finds them, and a connection to the store
+    /// beside. Where that fails the question says so.
+    pub async fn warm_up(&self) {
+        let _later = self.all().await;
+    }
+
     async fn all(&self) -> Result<Arc<Vec<Token>>, JsonError> {
         let now_ms = self.clock.now_ms();
         let cached = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone();

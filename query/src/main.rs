@@ -29,11 +29,12 @@ async fn main() -> Result<(), Error> {
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let settings = ApiSettings::from_environment(&environment)?;
     let query = &Query::new(store, sites, tokens, clock).with_settings(settings);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
-        let started = Started::now();
-        let answer = query.handle(event.payload).await;
-        query::log::line(&answer, query.clock.now_ms(), started.ended()).write();
-        Ok::<ApiGatewayV2httpResponse, Error>(answer)
-    }))
-    .await
+    let run =
+        lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
+            let started = Started::now();
+            let answer = query.handle(event.payload).await;
+            query::log::line(&answer, query.clock.now_ms(), started.ended()).write();
+            Ok::<ApiGatewayV2httpResponse, Error>(answer)
+        }));
+    tokio::join!(run, query.tokens.warm_up()).0
 }

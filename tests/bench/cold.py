@@ -25,24 +25,37 @@ def main():
     running = emulation.Emulators()
     try:
         with tempfile.TemporaryDirectory() as folder, sam_local.deployment(pathlib.Path(folder), running) as chain:
-            print("milliseconds: median (least) of the first answer, of the second, and the aim")
+            print("milliseconds: median (least) of the first answer, of its processor time, of the second answer, and the aim")
             for name, (event, aim) in EVENTS.items():
-                cold, warm = measure(chain, name, sam_local.event(event))
-                print(f"  {name:8}{show(cold)}  {show(warm)}  {aim or '-'}")
+                times = measure(chain, name, sam_local.event(event))
+                print(f"  {name:8}{'  '.join(map(show, times))}  {aim or '-'}")
     finally:
         running.stop()
 
 
 def measure(chain, name, event):
-    cold, warm = [], []
+    cold, processor, warm = [], [], []
     for _ in range(ROUNDS):
         chain.restart(name)
         function = chain.function(name)
-        for times in (cold, warm):
-            began = time.perf_counter()
-            function(event)
-            times.append(1000 * (time.perf_counter() - began))
-    return cold, warm
+        cold.append(answer_ms(function, event))
+        processor.append(processor_ms(function))
+        warm.append(answer_ms(function, event))
+    return cold, processor, warm
+
+
+def answer_ms(function, event):
+    began = time.perf_counter()
+    function(event)
+    return 1000 * (time.perf_counter() - began)
+
+
+def processor_ms(function):
+    """Processor time of the function's program so far: what others do on the machine is not in it."""
+    emulator = pathlib.Path("/proc") / str(function.process.pid)
+    (program,) = {it for task in emulator.glob("task/*/children") for it in task.read_text().split()}
+    tasks = pathlib.Path("/proc", program, "task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
 
 
 def show(times):

@@ -53,10 +53,12 @@ ASSUMED = {
     "dates_a_batch": (1.2, "hot objects of a batch; sites in several time zones, and late hits"),
     "access_log_bytes": (260, "a line of the API's access log, with what CloudWatch adds"),
     "months_kept": (13, "months of the table"),
-    "own_metrics": (12, "metrics of the namespace Hitlake"),
+    "own_metrics": (31, "metrics of the namespace Hitlake; one is paid for in the hours in which it is sent"),
 }
 # Merges of a date, measured by simulation (docs/decisions/merge.md), and the hits at which it changes.
 MERGES, MERGES_LARGE, LARGE_DATE = 36.5, 12.7, 5_000_000
+# Of the hourly look for missing hits: two dates that got hits, and an hour's share of the months kept.
+CHECK_LISTS, CHECK_GETS = 3, 75
 # GETs of a merge besides one for each hot object.
 MERGE_GETS = COUNTED["merge_s3_a_date"]["GET"] - COUNTED["hot_objects_a_date"]
 
@@ -131,7 +133,8 @@ def merge(requests, hits):
     requests_cost = (
         merges * (COUNTED["merge_s3_a_date"]["LIST"] + COUNTED["merge_s3_a_date"]["PUT"]) / M * price("s3_put")
         + (merges * MERGE_GETS + hot) / M * price("s3_get")
-        + ticks * 2 / M * price("s3_put"))
+        + ticks * 2 / M * price("s3_put")
+        + HOURS * (CHECK_LISTS / M * price("s3_put") + CHECK_GETS / M * price("s3_get")))
     return lambda_cost(ticks, 0.2, PROCESSOR_MB) + lambda_cost(merges, seconds, PROCESSOR_MB) + requests_cost
 
 
@@ -158,6 +161,7 @@ def model(hits, use, hits_a_request=None):
         "metrics API and query": front(use["questions"]) + query(use["questions"], use["seconds"]),
         "Athena": use["athena"] * max(10, use["athena_mb"]) / 1e6 * price("athena"),
         "access logs": requests * assumed("access_log_bytes") / GIB * price("logs"),
+        "ingest's log": requests * COUNTED["ingest_log_bytes"] / GIB * price("logs"),
         "alarms and metrics": ALARMS * price("alarm") + assumed("own_metrics") * price("metric"),
     }
 

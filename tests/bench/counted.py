@@ -131,7 +131,14 @@ def figures(chain, s3, kinesis, authorized):
     found["puts_a_beacon"] = round(sum(kinesis.taken()[0].values()) / (SINGLE - 1), 3)
     for at in range(SINGLE, len(hits), BODY):
         assert beacon(hits[at:at + BODY])["statusCode"] == 204
+    found["ingest_log_bytes"] = line_bytes(chain)
     return found | table(chain, s3, len(hits)) | questions(chain, s3, authorized)
+
+
+def line_bytes(chain):
+    """What CloudWatch bills of the line with which ingest ends a request: 26 bytes are its own."""
+    lines = [line for line in (chain.folder / "ingest.log").read_text().splitlines() if line.startswith('{"_aws"')]
+    return round(sum(map(len, lines)) / len(lines)) + 26
 
 
 def table(chain, s3, hits):

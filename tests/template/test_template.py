@@ -18,7 +18,7 @@ EVENTS = sorted(path.stem for path in (check.ROOT / "events").glob("*.json"))
 
 # What each function is given by the template, besides what sam local needs.
 GIVEN = {
-    "IngestFunction": {"HITLAKE_STORE", "HITLAKE_STREAM", "HITLAKE_ORIGIN_SECRET"},
+    "IngestFunction": {"HITLAKE_STORE", "HITLAKE_STREAM", "HITLAKE_ORIGIN_SECRET", "HITLAKE_GEOIP_DB"},
     "AppendFunction": {"HITLAKE_STORE"},
     "MergeFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB"},
     "EraseFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB", "HITLAKE_PARKED"},
@@ -120,6 +120,13 @@ def test_origin_secret_is_hidden_and_absent_by_default():
     assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
     value = check.variables(TEMPLATE, "IngestFunction")["HITLAKE_ORIGIN_SECRET"]
     assert value == {"Fn::If": ["HasOriginSecret", {"Ref": "OriginSecret"}, check.NO_VALUE]}
+
+
+def test_database_of_places_comes_with_its_layer():
+    ingest = check.functions(TEMPLATE)["IngestFunction"]["Properties"]
+    variable = ingest["Environment"]["Variables"]["HITLAKE_GEOIP_DB"]
+    assert variable == {"Fn::If": ["HasGeoipLayer", "/opt/geoip.mmdb", check.NO_VALUE]}
+    assert ingest["Layers"] == {"Fn::If": ["HasGeoipLayer", [{"Ref": "GeoipLayerArn"}], check.NO_VALUE]}
 
 
 def test_merge_memory_budget_leaves_room():

@@ -130,9 +130,14 @@ METRICS_OF = {
 }
 
 
+def emitted(chain, function):
+    log = (chain.folder / f"{function}.log").read_text()
+    return [json.loads(line) for line in log.splitlines() if line.startswith('{"_aws"')]
+
+
 def metrics_lines(chain, function):
     """The lines of CloudWatch's embedded metric format that a function wrote, checked for their form."""
-    lines = [json.loads(line) for line in (chain.folder / f"{function}.log").read_text().splitlines() if line.startswith('{"_aws"')]
+    lines = [line for line in emitted(chain, function) if "BatchDuration" in line]
     for line in lines:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert (directive["Namespace"], directive["Dimensions"]) == ("Hitlake", [["service"]])
@@ -160,6 +165,20 @@ def test_every_function_ends_a_batch_with_one_line_of_metrics(chain):
         assert "203.0.113.9" not in log and CHROME not in log and "shop.example" not in log
     ledger = json.loads(chain.hitlake("ledger", MATOMO))["totals"]
     assert (ledger["accepted"], ledger["stored"], ledger["dropped"], ledger["unexplained"]) == (3, 3, {"unknown_site": 1}, 0)
+
+
+def test_a_scheduled_merge_says_how_late_it_is_and_whether_hits_are_missing(chain):
+    assert accepted(post_hit(chain, hit(1))) == 1
+    assert chain.poll() == 0
+    chain.function("merge")({})
+    hot = chain.s3.list_objects_v2(Bucket=chain.name, Prefix="lake/hot/")["Contents"]
+    chain.s3.delete_object(Bucket=chain.name, Key=hot[0]["Key"])
+    chain.restart("merge")
+    chain.function("merge")({})
+    found = [line for line in emitted(chain, "merge") if "MergeLateSeconds" in line]
+    assert [(it["MergeLateSeconds"], it["Unexplained"]) for it in found] == [(0, 0), (0, 1)]
+    assert {it["Name"]: it["Unit"] for it in found[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"]} == {
+        "MergeLateSeconds": "Seconds", "Unexplained": "Count"}
 
 
 def test_unreadable_records_go_to_rejected(chain, tmp_path):

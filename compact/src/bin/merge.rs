@@ -23,9 +23,18 @@ async fn main() -> Result<(), Error> {
     let merge = &merge.with_memory_of(&environment)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         let started = Started::now();
-        let answer = merge.handle(event.payload).await;
+        let answer = run(merge, event.payload).await;
         report::line(answer.as_ref().ok(), SystemClock.now_ms(), started.ended()).write();
         Ok::<Answer, Error>(answer?)
     }))
     .await
+}
+
+async fn run(merge: &Merge, request: Request) -> anyhow::Result<Answer> {
+    if request.dates.is_some() {
+        return merge.handle(request).await;
+    }
+    let found = merge.look().await?;
+    report::found(&found, SystemClock.now_ms()).write();
+    merge.keep_house(&found).await
 }

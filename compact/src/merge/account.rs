@@ -74,13 +74,13 @@ impl Merge {
         Ok(true)
     }
 
-    async fn accounts(&self, prefix: &Path) -> anyhow::Result<Vec<ObjectMeta>> {
+    pub(super) async fn accounts(&self, prefix: &Path) -> anyhow::Result<Vec<ObjectMeta>> {
         let listed = self.store.list(Some(prefix)).try_collect().await;
         listed.with_context(|| format!("listing {prefix}"))
     }
 
     /// What a hot object's footer says; nothing where it is gone or broken.
-    async fn own_account(&self, path: &Path) -> anyhow::Result<Option<Account>> {
+    pub(super) async fn own_account(&self, path: &Path) -> anyhow::Result<Option<Account>> {
         let read = match self.store.get(path).await {
             Ok(got) => got.bytes().await,
             Err(error) => Err(error),

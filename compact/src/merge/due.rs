@@ -4,7 +4,8 @@
 //! A date is large from the first hour on when its hits come at a rate that makes it large:
 //! else a day that ends at 6 million hits would be written as often as a small one until then.
 
-use anyhow::Context as _;
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use lake::limits::{
     LARGE_DATE_DAY_MS, LARGE_DATE_ROWS, MERGE_AFTER_MS, MERGE_LARGE_AFTER_MS, MERGE_LARGE_SHARE,
@@ -33,46 +34,70 @@ impl Backlog {
         if self.table_rows > LARGE_DATE_ROWS {
             return enough;
         }
+        self.waited_ms >= MERGE_AFTER_MS && (enough || !self.comes_fast())
+    }
+
+    /// Whether the waiting hits come at a rate that makes the date large.
+    fn comes_fast(self) -> bool {
         let waited_ms = u64::try_from(self.waited_ms).unwrap_or_default().max(1);
         let day_rows =
             self.waiting_rows.saturating_mul(LARGE_DATE_DAY_MS.unsigned_abs()) / waited_ms;
-        self.waited_ms >= MERGE_AFTER_MS && (enough || day_rows <= LARGE_DATE_ROWS)
+        day_rows > LARGE_DATE_ROWS
+    }
+
+    /// How long the date has been due by its age, milliseconds; nothing while it is not due.
+    fn late_ms(self) -> Option<i64> {
+        let is_large = self.table_rows > LARGE_DATE_ROWS || self.comes_fast();
+        let after_ms = if is_large { MERGE_LARGE_AFTER_MS } else { MERGE_AFTER_MS };
+        self.is_due().then(|| (self.waited_ms - after_ms).max(0))
     }
 }
 
+/// A date that is to be merged now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The date.
+    pub dt: Date,
+    /// How long it has been due, milliseconds; 0 also where hot objects are only to be deleted.
+    pub late_ms: i64,
+}
+
 impl Merge {
-    pub(super) async fn due_dates(&self) -> anyhow::Result<Vec<Date>> {
+    /// The dates among these that are due. One that cannot be looked at counts as due: its merge
+    /// fails and says why, and the others go on.
+    pub(super) async fn due_dates(&self, hot: &[Date]) -> Vec<Due> {
         let mut due = Vec::new();
-        for dt in self.hot_dates().await? {
-            if self.is_due(dt).await.with_context(|| format!("looking whether {dt} is due"))? {
-                due.push(dt);
-            }
+        for &dt in hot {
+            let late_ms = self.late_ms(dt).await.unwrap_or(Some(0));
+            due.extend(late_ms.map(|late_ms| Due { dt, late_ms }));
         }
-        Ok(due)
+        due
     }
 
-    async fn is_due(&self, dt: Date) -> anyhow::Result<bool> {
+    async fn late_ms(&self, dt: Date) -> anyhow::Result<Option<i64>> {
         let now_ms = self.clock.now_ms();
         let hot = self.hot_objects(dt).await?;
         let parts = self.table(dt).await?;
         let expired = |object: &&ObjectMeta| {
             parts.iter().all(|part| part.held_long_enough(&object.location, now_ms))
         };
-        if hot.iter().any(|object| expired(&object)) {
-            return Ok(true);
-        }
+        let is_to_clean = hot.iter().any(|object| expired(&object));
+        let late_ms = self.backlog(&hot, &parts).and_then(Backlog::late_ms);
+        Ok(late_ms.or(is_to_clean.then_some(0)))
+    }
+
+    /// What waits of a date; nothing when nothing does.
+    fn backlog(&self, hot: &[ObjectMeta], parts: &[Arc<Facts>]) -> Option<Backlog> {
         let waits =
             |object: &&ObjectMeta| parts.iter().any(|part| !part.holds.contains(&object.location));
         let waiting: Vec<&ObjectMeta> = hot.iter().filter(waits).collect();
         let oldest = waiting.iter().map(|object| object.last_modified.timestamp_millis()).min();
-        let Some(oldest_ms) = oldest else { return Ok(false) };
         let bytes = waiting.iter().map(|object| object.size).sum();
-        let backlog = Backlog {
+        Some(Backlog {
             table_rows: parts.iter().map(|part| part.rows).sum(),
             waiting_rows: waiting_rows(bytes, parts.first().map(AsRef::as_ref)),
-            waited_ms: now_ms - oldest_ms,
-        };
-        Ok(backlog.is_due())
+            waited_ms: self.clock.now_ms() - oldest?,
+        })
     }
 }
 
@@ -142,6 +167,22 @@ mod tests {
                 assert!(day_rows <= LARGE_DATE_ROWS || times <= 15.0, "{day_rows}: {times}");
             }
         }
+    }
+
+    #[test]
+    fn a_date_is_late_from_when_its_age_made_it_due() {
+        let minutes = |minutes| minutes * MINUTE_MS;
+        let late = |table_rows, waiting_rows, waited_ms| {
+            Backlog { table_rows, waiting_rows, waited_ms }.late_ms()
+        };
+        let large = LARGE_DATE_ROWS + 1;
+        assert_eq!(late(0, 10, minutes(15) - 1), None);
+        assert_eq!(late(0, 10, minutes(15)), Some(0));
+        assert_eq!(late(0, 10, minutes(45)), Some(minutes(30)));
+        assert_eq!((late(large, 10, minutes(59)), late(large, large, 1)), (None, Some(0)));
+        assert_eq!(late(large, 10, minutes(90)), Some(minutes(30)));
+        // Hits come so fast that an hour is its time, though its table is still small.
+        assert_eq!(late(4_000_000, 250_000, minutes(60)), Some(0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use compact::merge::Request;
 use lake::clock::{Random as _, SeededRandom};
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 
 use crate::world::{DT, HOUR_MS, World, hits};
 
@@ -62,11 +63,22 @@ async fn a_date_waits_a_quarter_of_an_hour() {
     let mut world = World::new();
     world.append(&hits(1, 50), 50).await;
     let merge = world.merge();
-    // The memory store stamps objects by the machine's clock.
     let hot = world.hot().await;
-    let stamp = world.store.head(&hot[0]).await.unwrap().last_modified.timestamp_millis();
+    let first_ms = stamp_ms(&world, &hot[0]).await;
     for (waited_ms, merged) in [(HOUR_MS / 4 - 1, 0), (HOUR_MS / 4, 1), (HOUR_MS / 4 + 1, 0)] {
-        world.clock.set(stamp + waited_ms);
+        world.clock.set(first_ms + waited_ms);
         assert_eq!(merge.handle(Request::default()).await.unwrap().dates.len(), merged);
     }
+    world.append(&hits(2, 50), 50).await;
+    let waiting = world.hot().await.into_iter().find(|path| !hot.contains(path)).unwrap();
+    world.clock.set(stamp_ms(&world, &waiting).await + HOUR_MS);
+    let found = merge.look().await.unwrap();
+    assert_eq!(found.late_ms(), HOUR_MS * 3 / 4);
+    assert_eq!(merge.keep_house(&found).await.unwrap().dates.len(), 1);
+    assert_eq!(merge.look().await.unwrap().late_ms(), 0);
+}
+
+/// When the memory store wrote an object: by the machine's clock.
+async fn stamp_ms(world: &World, path: &Path) -> i64 {
+    world.store.head(path).await.unwrap().last_modified.timestamp_millis()
 }

@@ -5,6 +5,8 @@
 //! `aws-config` looks through AWS's variables, files and metadata services; that chain is a tenth of
 //! a small function's code, and what it asks takes time at the start.
 
+mod roots;
+
 use std::fmt;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -12,7 +14,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
@@ -59,7 +61,8 @@ impl Aws {
     #[must_use]
     pub fn in_lambda(environment: &Environment) -> Self {
         let region = environment.optional("AWS_REGION").map(Region::new);
-        let load = move || std::future::ready(of_lambda(region.clone())).boxed();
+        let trusted = roots::trusted(environment);
+        let load = move || std::future::ready(of_lambda(region.clone(), trusted.clone())).boxed();
         Self::loaded_by(environment, Box::new(load))
     }
 
@@ -117,19 +120,20 @@ fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(AWS_ATTEMPTS)
 }
 
-fn https() -> SharedHttpClient {
+fn https(trusted: TlsContext) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(trusted)
         .build_https()
 }
 
-fn of_lambda(region: Option<Region>) -> SdkConfig {
+fn of_lambda(region: Option<Region>, trusted: TlsContext) -> SdkConfig {
     let credentials = EnvironmentVariableCredentialsProvider::new();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(region)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(https())
+        .http_client(https(trusted))
         .timeout_config(timeouts())
         .retry_config(retries())
         .build()
@@ -137,7 +141,7 @@ fn of_lambda(region: Option<Region>) -> SdkConfig {
 
 async fn of_chain() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(https())
+        .http_client(https(TlsContext::default()))
         .timeout_config(timeouts())
         .retry_config(retries())
         .load()
