@@ -17,7 +17,6 @@ use crate::plan::Plan;
 use crate::question::{Question, Refused};
 use change::Earlier;
 use rows::Shown;
-pub(crate) use rows::zeros;
 
 /// Version of docs/DEFINITIONS.md.
 const DEFINITIONS: &str = "1";

@@ -1,6 +1,7 @@
 //! From an API Gateway 2.0 event to a question, from what was counted to an answer.
 
 mod erasure;
+mod large;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +53,8 @@ pub struct Query {
     /// Told of each erasure that is asked for.
     pub erasures: Arc<Notify>,
     pub(crate) scanner: Scanner,
+    /// Bytes that an answer may have as the caller is sent it; none: any number.
+    answer_limit_bytes: Option<usize>,
     requests: AtomicU64,
 }
 
@@ -66,7 +69,15 @@ impl Query {
     ) -> Self {
         let scanner = Scanner::new(Arc::clone(&store));
         let requests = AtomicU64::new(0);
-        Self { store, sites, tokens, clock, erasures: Arc::default(), scanner, requests }
+        let answer_limit_bytes = None;
+        let erasures = Arc::default();
+        Self { store, sites, tokens, clock, erasures, scanner, answer_limit_bytes, requests }
+    }
+
+    /// The same, whose answers above so many bytes go to the store and come back as a link.
+    #[must_use]
+    pub fn with_answer_limit(self, bytes: usize) -> Self {
+        Self { answer_limit_bytes: Some(bytes), ..self }
     }
 
     /// Answers one request, if its token opens the site.
@@ -77,7 +88,8 @@ impl Query {
         }
         let outcome = self.answer(&event).await;
         let head = event.request_context.http.method == Method::HEAD;
-        finish(outcome, &request_id, head)
+        let answer = finish(outcome, &request_id, head);
+        self.within_limit(&event, answer, &request_id).await
     }
 
     /// Answers without asking for a token: for whoever owns the store.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lake::clock::{Clock, SystemClock};
 use lake::environment::Environment;
-use lake::limits::SETTINGS_TTL_MS;
+use lake::limits::{LAMBDA_ANSWER_BYTES, SETTINGS_TTL_MS};
 use lake::metrics::Started;
 use lake::site::SiteCache;
 use lake::store::StoreUrl;
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
-    let query = &Query::new(store, sites, tokens, clock);
+    let query = &Query::new(store, sites, tokens, clock).with_answer_limit(LAMBDA_ANSWER_BYTES);
     lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
         let started = Started::now();
         let answer = query.handle(event.payload).await;
