@@ -219,20 +219,6 @@ pub const LIVE_HITS: usize = 20;
 pub const LAMBDA_ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 /// How long the link to a larger answer lasts.
 pub const ANSWER_LINK_S: Duration = Duration::from_secs(15 * 60);
-/// How often a question is run again by Athena, the first time included.
-pub const ATHENA_ATTEMPTS: u32 = 3;
-/// Lines of one page of Athena's result; its limit.
-pub const ATHENA_PAGE_LINES: u32 = 1000;
-/// Lines of a result that are fetched at most: what comes page by page must come within a request.
-pub const ATHENA_MAX_LINES: usize = 50_000;
-/// How long one call to Athena may take.
-pub const ATHENA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Attempts at one call to Athena, the first included.
-pub const ATHENA_CALL_ATTEMPTS: u32 = 3;
-/// The wait before the second of these; doubled each time.
-pub const ATHENA_CALL_WAIT: Duration = Duration::from_millis(200);
-/// Questions that `serve` runs in the background, or keeps the answers of.
-pub const MAX_BACKGROUND_QUERIES: usize = 32;
 /// Bytes of a question's SQL; Athena's limit.
 pub const MAX_SQL_BYTES: usize = 256 * 1024;
 /// Groups of one filter with conditions on one hit of the visit, in SQL: each set of them is asked

@@ -19,7 +19,6 @@ use crate::question::{Question, Refused};
 pub use arrow::arrow_body;
 use change::Earlier;
 use rows::Shown;
-pub(crate) use rows::zeros;
 
 /// Version of docs/DEFINITIONS.md.
 pub(crate) const DEFINITIONS: &str = "1";

@@ -2,6 +2,7 @@
 
 mod accept;
 mod erasure;
+mod large;
 mod link;
 mod rate;
 mod response;
@@ -56,6 +57,8 @@ pub struct Query {
     pub settings: ApiSettings,
     rates: Rates,
     pub(crate) scanner: Scanner,
+    /// Bytes that an answer may have as the caller is sent it; none: any number.
+    answer_limit_bytes: Option<usize>,
     requests: AtomicU64,
 }
 
@@ -70,15 +73,30 @@ impl Query {
     ) -> Self {
         let scanner = Scanner::new(Arc::clone(&store));
         let requests = AtomicU64::new(0);
-        let (erasures, settings, rates) =
-            (Arc::default(), ApiSettings::default(), Rates::default());
-        Self { store, sites, tokens, clock, erasures, settings, rates, scanner, requests }
+        Self {
+            store,
+            sites,
+            tokens,
+            clock,
+            erasures: Arc::default(),
+            settings: ApiSettings::default(),
+            rates: Rates::default(),
+            scanner,
+            answer_limit_bytes: None,
+            requests,
+        }
     }
 
     /// The same with these settings.
     #[must_use]
     pub fn with_settings(self, settings: ApiSettings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// The same, whose answers above so many bytes go to the store and come back as a link.
+    #[must_use]
+    pub fn with_answer_limit(self, bytes: usize) -> Self {
+        Self { answer_limit_bytes: Some(bytes), ..self }
     }
 
     /// Answers one request, if its token opens the site.
@@ -91,7 +109,8 @@ impl Query {
                 Some(asked) => self.erasure(&asked, &event).await,
                 None => self.answer(&event).await,
             };
-            finish(outcome, &event, &request_id, &self.settings.origins)
+            let answer = finish(outcome, &event, &request_id, &self.settings.origins);
+            self.within_limit(&event, answer, &request_id).await
         }
         .instrument(span)
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lake::clock::{Clock, SystemClock};
 use lake::environment::Environment;
-use lake::limits::SETTINGS_TTL_MS;
+use lake::limits::{LAMBDA_ANSWER_BYTES, SETTINGS_TTL_MS};
 use lake::metrics::Started;
 use lake::site::SiteCache;
 use lake::store::StoreUrl;
@@ -28,7 +28,9 @@ async fn main() -> Result<(), Error> {
     let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let settings = ApiSettings::from_environment(&environment)?;
-    let query = &Query::new(store, sites, tokens, clock).with_settings(settings);
+    let query = &Query::new(store, sites, tokens, clock)
+        .with_settings(settings)
+        .with_answer_limit(LAMBDA_ANSWER_BYTES);
     let run =
         lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {
             let started = Started::now();

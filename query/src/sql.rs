@@ -1,4 +1,4 @@
-//! A question as SQL over the table `hits`: what `explain=true` shows and what Athena runs.
+//! A question as SQL over the table `hits`: what `explain=true` shows.
 //!
 //! One text for the whole answer, of all its sites and of the dates that it is compared with; each
 //! reads the table once. It says what [`crate::count`] counts once all hits are merged. Written for
@@ -8,16 +8,17 @@
 mod build;
 mod clock;
 mod condition;
+mod matching;
 mod measure;
 mod place;
-mod result;
+#[cfg(test)]
+mod tests;
 mod text;
+mod time;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_SQL_BYTES, MAX_SQL_SAME_HIT_GROUPS};
-
-pub use result::{Line, UnreadableResult, counted};
 
 use crate::plan::Plan;
 use crate::question::Question;
@@ -63,6 +64,9 @@ pub enum Unsaid {
 ///
 /// [`Unsaid`] with the reason.
 pub fn of(asked: &[OfSite<'_>], compared: &[OfSite<'_>]) -> Result<String, Unsaid> {
-    let text = build::question(asked, compared)?.to_string();
+    within_limit(build::question(asked, compared)?.to_string())
+}
+
+fn within_limit(text: String) -> Result<String, Unsaid> {
     if text.len() > MAX_SQL_BYTES { Err(Unsaid::TooLong(text.len())) } else { Ok(text) }
 }

@@ -103,6 +103,11 @@ impl House {
         }
     }
 
+    /// The same, whose answers above so many bytes come as a link.
+    pub(crate) fn with_answer_limit(self, bytes: usize) -> Self {
+        Self { query: self.query.with_answer_limit(bytes), ..self }
+    }
+
     pub(crate) async fn request(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         self.ingest.handle(event).await
     }

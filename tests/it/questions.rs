@@ -1,9 +1,14 @@
 //! What the metrics API answers beside numbers: whose sites, which page, what happens just now.
 
 use lake::clock::SeededRandom;
-use lake::limits::{LIVE_HITS, MAX_QUESTION_BYTES};
+use std::sync::Arc;
+
+use aws_lambda_events::encodings::Body;
+use lake::limits::{ANSWER_LINK_S, LIVE_HITS, MAX_QUESTION_BYTES};
 use lake::site::{SiteSettings, put_site};
 use lake::token::add_token;
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use serde_json::{Value, json};
 
 use crate::house::{House, NOW_MS, batch, http_event};
@@ -39,6 +44,49 @@ async fn got(house: &House, target: &str) -> Value {
     let (status, answer) = asked(house, "GET", target, &house.token, "").await;
     assert_eq!(status, 200, "{answer}");
     answer
+}
+
+#[test]
+fn an_answer_above_the_limit_comes_as_a_link() {
+    run(async {
+        let mut house = House::new().await;
+        hit(&house, 60, "192.0.2.1", json!({"url": "https://shop.example/a"})).await;
+        let target = "/v1/sites/1/metrics?metrics=pageviews&by=page&bots=include";
+        let whole = got(&house, target).await;
+        // The Lambda hands text over as a string of JSON, which takes more bytes.
+        let text = serde_json::to_string(&whole).unwrap();
+        let sent = serde_json::to_string(&text).unwrap().len() - 2;
+        let clock = Arc::clone(&house.clock);
+        for (limit, status) in [(sent - 1, 303), (sent, 200), (sent + 1, 200)] {
+            clock.set(NOW_MS);
+            house = house.with_answer_limit(limit);
+            let headers = json!({"authorization": format!("Bearer {}", house.token)});
+            let event = |query: &str| {
+                http_event("GET", &format!("{target}{query}"), &headers, "", "203.0.113.9")
+            };
+            let answer = house.query(event("")).await;
+            assert_eq!(answer.status_code, status, "{limit} of {sent}");
+            if status == 200 {
+                continue;
+            }
+            let link = answer.headers["location"].to_str().unwrap();
+            let lasts = ANSWER_LINK_S.as_secs();
+            assert!(
+                link.starts_with("memory:results/")
+                    && link.ends_with(&format!("#{lasts}s,application/json,")),
+                "{link}"
+            );
+            let path = link.trim_start_matches("memory:").split('#').next().unwrap();
+            let stored = house.store.get(&Path::from(path)).await.unwrap();
+            let stored: Value = serde_json::from_slice(&stored.bytes().await.unwrap()).unwrap();
+            assert_eq!((&stored["rows"], &stored["totals"]), (&whole["rows"], &whole["totals"]));
+            let answer = house.query(event("&redirect=false")).await;
+            let Some(Body::Text(body)) = answer.body else { panic!("no text") };
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((answer.status_code, &body["expires_in_s"]), (200, &json!(lasts)));
+            assert!(body["link"].as_str().unwrap().starts_with("memory:results/"));
+        }
+    });
 }
 
 #[test]

@@ -22,6 +22,8 @@ from harness import SOAK, Serve
 
 QUESTIONS = 300
 BODY = 500
+# Of so many questions one has the SQL of a page compared, and the SQL of one is read by a parser, which takes long.
+PAGES, PARSED = 5, 3
 SEED = int(os.environ.get("HITLAKE_QUESTIONS", 713775787 if SOAK == 1 else random.SystemRandom().randrange(10**9)))
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
@@ -54,8 +56,8 @@ def asked(tmp_path_factory, shared):
         for question in questions:
             question.ask(serve)
         serve.drained()
-        for question in questions:
-            question.explain(serve)
+        for number, question in enumerate(questions):
+            question.explain(serve, number % PAGES == 0)
         yield questions, sql.Table(serve.data / "store"), said.Table(serve.data / "store")
     finally:
         serve.kill()
@@ -189,10 +191,10 @@ class Asked:
                 self.pages.append(page["rows"])
                 cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
 
-    def explain(self, serve):
-        """The same asked again, with its SQL, now that nothing waits; a page of it too."""
+    def explain(self, serve, paged):
+        """The same asked again, with its SQL, now that nothing waits; perhaps a page of it, too."""
         self.explained = [self.once(serve, self.parameters | {"explain": "true"})]
-        if self.by:
+        if paged and self.by:
             self.explained.append(self.once(serve, self.parameters | {"explain": "true", "limit": 3, "offset": 1}))
 
     def once(self, serve, parameters):
@@ -308,11 +310,12 @@ def test_answers_are_those_of_sql(asked):
 def test_the_sql_of_a_question_says_the_same(asked):
     questions, _, table = asked
     failed = []
-    for question in questions:
+    for number, question in enumerate(questions):
         for answer in question.explained:
             shown = answer["explain"]["sql"]
             assert shown, (question.parameters, answer["explain"])
-            said.parse(shown)
+            if number % PARSED == 0:
+                said.parse(shown)
             if wrong := said.differences(answer, table.ask(shown), question.metrics):
                 failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}\n{shown}")
                 break

@@ -6,6 +6,7 @@ independent reading of the input says.
 import datetime
 import json
 import random
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -109,6 +110,8 @@ def test_whole_chain(chain, shared, tmp_path):
     by_day = rows(chain, APACHE, f"{LOG}&bots=include&metrics=pageviews&interval=day", "time")
     assert {day: it["pageviews"] for day, it in by_day.items()} == facts.pageviews_by_date
 
+    large_answers_come_by_a_link(chain)
+
     # Every batch once more as it was, then cut anew and in another order; and merged again.
     for shard, batch in chain.handed_over:
         assert chain.deliver(shard, batch) == len(batch)
@@ -120,6 +123,23 @@ def test_whole_chain(chain, shared, tmp_path):
     assert answers() == unmerged, "what comes again changes no answer"
     chain.merge(*{path.parent.name.removeprefix("dt=") for path in hot})
     assert answers() == unmerged, "nor does its merge"
+
+
+def large_answers_come_by_a_link(chain):
+    """A row for each page and hour is more than a Lambda may answer."""
+    asked = f"/v1/sites/{APACHE}/metrics?{LOG}&bots=include&metrics=pageviews,visits,visitors&by=page&limit=100000"
+    headers = {"authorization": f"Bearer {chain.token}"}
+    whole = json.loads(chain.function("query")(http_event("GET", asked, headers))["body"])
+    answer = chain.function("query")(http_event("GET", f"{asked}&interval=hour", headers))
+    assert answer["statusCode"] == 303, answer["statusCode"]
+    with urllib.request.urlopen(answer["headers"]["location"], timeout=60) as linked:
+        assert linked.headers["Content-Type"] == "application/json"
+        body = linked.read()
+    assert len(body) > 6_000_000 and json.loads(body)["totals"] == whole["totals"]
+    answer = chain.function("query")(http_event("GET", f"{asked}&interval=hour&redirect=false", headers))
+    assert answer["statusCode"] == 200, answer["statusCode"]
+    with urllib.request.urlopen(json.loads(answer["body"])["link"], timeout=60) as linked:
+        assert json.loads(linked.read())["totals"] == whole["totals"]
 
 
 METRICS_OF = {

@@ -16,7 +16,7 @@ use object_store::{
     ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::{Expected, Store, StoreRef};
+use super::{Expected, Linked, Store, StoreRef};
 use crate::clock::{Random, SeededRandom};
 
 /// How many calls in a thousand meet which fault; the rest meet none.
@@ -179,6 +179,10 @@ impl Store for FaultyStore {
         expected: Expected,
     ) -> Result<PutResult> {
         self.meet(|| self.inner.put_file(path, file, expected.clone())).await
+    }
+
+    async fn link(&self, path: &Path, lasts: Duration, as_it_is: Linked<'_>) -> Result<String> {
+        self.inner.link(path, lasts, as_it_is).await
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -13,7 +15,7 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::{Expected, Store, io_error, not_implemented};
+use super::{Expected, Linked, Store, io_error, not_implemented};
 
 /// Objects in memory; gone with the process.
 #[derive(Debug, Default, Clone)]
@@ -47,6 +49,13 @@ impl Store for MemoryStore {
             .await
             .map_err(|error| io_error("memory", "cannot read", file, error))?;
         self.put_opts(path, bytes.into(), PutMode::from(expected).into()).await
+    }
+
+    /// A link that says all that it was made of, for tests.
+    async fn link(&self, path: &Path, lasts: Duration, as_it_is: Linked<'_>) -> Result<String> {
+        let Linked { content_type, content_encoding } = as_it_is;
+        let packed = content_encoding.unwrap_or_default();
+        Ok(format!("memory:{path}#{}s,{content_type},{packed}", lasts.as_secs()))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod open;
 pub mod s3;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::path::Path;
@@ -69,6 +70,26 @@ pub trait Store: object_store::ObjectStore {
         file: &std::path::Path,
         expected: Expected,
     ) -> Result<PutResult>;
+
+    /// A link by which anybody can read the object for a while; for stores that others reach.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotImplemented`] where nobody else can reach the store.
+    async fn link(&self, path: &Path, lasts: Duration, as_it_is: Linked<'_>) -> Result<String> {
+        let _ = (lasts, as_it_is);
+        let operation = format!("a link to {path}");
+        Err(Error::NotImplemented { operation, implementer: self.to_string() })
+    }
+}
+
+/// What whoever follows a link is told of the object.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked<'a> {
+    /// Its type.
+    pub content_type: &'a str,
+    /// How it is packed, where it is.
+    pub content_encoding: Option<&'a str>,
 }
 
 /// Whether a conditional write failed because the object was not what was expected.

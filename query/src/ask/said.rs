@@ -10,12 +10,15 @@ use crate::plan::Plan;
 use crate::question::{Question, Refused};
 use crate::sql::{self, OfSite, Unsaid};
 
+/// A plan, and the partitions that it reads.
+type Planned = (Arc<Plan>, Vec<Date>);
+
 /// The SQL of a question, given the plans of its sites and those of the dates that it is compared
 /// with; within it, why it cannot be said so.
 pub(super) fn sql(
     asked: &[Asked],
-    plans: &[(Arc<Plan>, Vec<Date>)],
-    earlier: &[(Arc<Plan>, Vec<Date>)],
+    plans: &[Planned],
+    earlier: &[Planned],
 ) -> Result<Result<String, Unsaid>, Refused> {
     let compared = asked.iter().map(|asked| asked.question.compared());
     let compared: Vec<Question> =
@@ -26,10 +29,7 @@ pub(super) fn sql(
 }
 
 fn of_site<'a>(
-    ((asked, question), (plan, partitions)): (
-        (&'a Asked, &'a Question),
-        &'a (Arc<Plan>, Vec<Date>),
-    ),
+    ((asked, question), (plan, partitions)): ((&'a Asked, &'a Question), &'a Planned),
 ) -> OfSite<'a> {
     OfSite { question, plan, partitions, zone: zone(asked, question) }
 }

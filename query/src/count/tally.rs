@@ -285,7 +285,4 @@ pub struct Counted {
     pub combinations: Vec<(Vec<Value>, Vec<Option<f64>>)>,
     /// The metrics over everything.
     pub totals: Vec<Option<f64>>,
-    /// How many rows there are, where these are not all: then they are the first ones of what was
-    /// asked, those before it left out.
-    pub row_count: Option<usize>,
 }

@@ -180,7 +180,9 @@ fn answers() -> Json {
     let mut content = Map::new();
     for (_, format) in Format::NAMES {
         let schema = match format {
-            Format::Json => json!({"$ref": "#/components/schemas/Answer"}),
+            Format::Json => {
+                json!({"anyOf": [reference("schemas", "Answer"), reference("schemas", "Linked")]})
+            }
             Format::Csv => json!({"type": "string"}),
             Format::Arrow => json!({"contentMediaType": format.media_type()}),
         };
@@ -195,7 +197,12 @@ fn answers() -> Json {
         "description": "The answer is still the one with the ETag of If-None-Match",
         "headers": named_headers(&["request-id", "etag", "cache-control"]),
     });
-    let all = json!({"200": answer, "304": unchanged});
+    let elsewhere = json!({
+        "description": "On AWS an answer above 6 MB lies behind a link; fetch it without the token",
+        "headers": named_headers(&["request-id", "location"]),
+        "content": {"application/json": {"schema": reference("schemas", "Linked")}},
+    });
+    let all = json!({"200": answer, "303": elsewhere, "304": unchanged});
     with(all, &["400", "401", "403", "404", "406", "422", "429", "503"])
 }
 

@@ -11,9 +11,11 @@ mod upload;
 mod write;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -23,7 +25,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use super::{Expected, Store, io_error, not_implemented};
+use super::{Expected, Linked, Store, io_error, not_implemented};
 use crate::limits::{DELETE_CONCURRENCY, MULTIPART_THRESHOLD_BYTES};
 
 /// What this store calls itself in errors.
@@ -98,6 +100,16 @@ impl Store for S3Store {
         }
         let bytes = Bytes::from(tokio::fs::read(file).await.map_err(failed)?);
         self.put_opts(path, bytes.into(), object_store::PutMode::from(expected).into()).await
+    }
+
+    async fn link(&self, path: &Path, lasts: Duration, as_it_is: Linked<'_>) -> Result<String> {
+        let config = PresigningConfig::expires_in(lasts).map_err(read::generic)?;
+        let request = self.client.get_object().bucket(&self.bucket).key(self.key(path));
+        let request = request
+            .response_content_type(as_it_is.content_type)
+            .set_response_content_encoding(as_it_is.content_encoding.map(str::to_owned));
+        let signed = request.presigned(config).await.map_err(read::generic)?;
+        Ok(signed.uri().to_owned())
     }
 }
 

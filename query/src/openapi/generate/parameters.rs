@@ -11,7 +11,7 @@ use crate::metric::METRICS;
 use crate::question::{Bots, Compare, DEFAULT_DAYS, DEFAULT_METRICS, Format, PARAMETERS, PERIODS};
 
 /// An example of each parameter that has one by itself. A cursor is of an answer.
-pub(in crate::openapi) const EXAMPLES: [(&str, &str); 20] = [
+pub(in crate::openapi) const EXAMPLES: [(&str, &str); 21] = [
     ("sites", "1,2"),
     ("metrics", "pageviews,visits"),
     ("from", "2026-01-01"),
@@ -32,6 +32,7 @@ pub(in crate::openapi) const EXAMPLES: [(&str, &str); 20] = [
     ("offset", "10"),
     ("format", "csv"),
     ("explain", "true"),
+    ("redirect", "false"),
 ];
 
 /// One of the description's components.
@@ -88,7 +89,9 @@ pub(super) fn in_body(names: &[&str]) -> Json {
                 let id = json!({"type": "integer", "minimum": 1, "maximum": MAX_SITE_ID});
                 json!({"anyOf": [schema(name), id, {"type": "array", "minItems": 1, "items": id}]})
             }
-            "explain" => json!({"anyOf": [schema(name), {"type": ["boolean", "null"]}]}),
+            "explain" | "redirect" => {
+                json!({"anyOf": [schema(name), {"type": ["boolean", "null"]}]})
+            }
             name => match schema(name)["type"].as_str() {
                 // A comma list in a text, too.
                 Some("array" | "integer") => {
@@ -149,6 +152,7 @@ fn schema(name: &str) -> Json {
         "compare" => one_of(&Compare::NAMES),
         "format" => one_of(&Format::NAMES),
         "explain" => json!({"type": "string", "enum": ["false", "true"], "default": "false"}),
+        "redirect" => json!({"type": "string", "enum": ["true", "false"], "default": "true"}),
         "section_depth" => json!({
             "type": "integer", "minimum": 1, "maximum": MAX_SECTION_DEPTH, "default": 1,
         }),
@@ -196,7 +200,8 @@ fn description(name: &str) -> String {
         "offset" => "Rows left out at the beginning",
         "cursor" => "next_cursor of an answer to the same question: the page after it",
         "format" => "Instead of Accept",
-        "explain" => "Say what the answer took",
+        "explain" => "Say what the answer took, and the SQL that says the same over the table",
+        "redirect" => "Whether an answer above 6 MB is 303 to where it lies, or 200 with the link",
         other => panic!("{other} has no description: say here what it is"),
     };
     text.to_owned()

@@ -15,6 +15,7 @@ pub(super) fn components() -> Json {
             "type": "object", "description": "By metric; null where there is no value",
             "additionalProperties": {"type": ["number", "null"]},
         },
+        "Linked": object(&[("link", text()), ("expires_in_s", count())]),
         "Explained": explained(),
         "Live": live(),
         "Minute": counts(true),
@@ -117,6 +118,7 @@ fn explained() -> Json {
         "properties": {
             "objects": count(), "row_groups": count(), "bytes_read": count(),
             "phases_ms": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "sql": {"type": ["string", "null"]}, "sql_refused": {"type": ["string", "null"]},
         },
     })
 }
