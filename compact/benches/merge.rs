@@ -1,14 +1,15 @@
 //! How long a merge takes, and how much memory and scratch: generated hits of one date.
 //!
-//! `cargo bench -p compact --bench merge -- HITS [MEMORY_MB] [FRESH_HITS]` writes HITS generated
-//! hits as hot objects into a temporary folder and merges them; then, if asked for, FRESH_HITS
-//! more into the table. Prints seconds, peak memory (VmHWM), scratch and bytes a hit by column.
+//! `cargo bench --workspace --bench merge -- HITS [MEMORY_MB] [FRESH_HITS] [FOLDER]` writes HITS
+//! generated hits as hot objects into FOLDER (else a temporary one) and merges them; then, if asked
+//! for, FRESH_HITS more into the table. Prints seconds, processor's seconds, peak memory (VmHWM)
+//! and scratch. What each column takes: `python tests/bench/columns.py FOLDER/store/hits`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
 mod generated;
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +23,6 @@ use lake::parquet_file::encode;
 use lake::store::StoreRef;
 use lake::store::folder::FolderStore;
 use object_store::ObjectStoreExt as _;
-use parquet::file::metadata::ParquetMetaDataReader;
 
 const DT: Date = jiff::civil::date(2026, 11, 28);
 const START_US: i64 = 1_795_824_000_000_000;
@@ -35,15 +35,17 @@ fn main() {
     let hits = numbers.first().copied().unwrap_or(100_000);
     let memory_mb = numbers.get(1).copied().unwrap_or(512);
     let fresh = numbers.get(2).copied().unwrap_or(0);
+    let folder = std::env::args().skip(1).find(|arg| arg.starts_with('/'));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(run(hits, memory_mb, fresh));
+    runtime.block_on(run(hits, memory_mb, fresh, folder.map(PathBuf::from)));
 }
 
-async fn run(hits: u64, memory_mb: u64, fresh: u64) {
-    let folder = tempfile::tempdir().unwrap();
-    let store: StoreRef = Arc::new(FolderStore::open(&folder.path().join("store")).unwrap());
+async fn run(hits: u64, memory_mb: u64, fresh: u64, kept: Option<PathBuf>) {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().unwrap_or_else(|| temporary.path());
+    let store: StoreRef = Arc::new(FolderStore::open(&folder.join("store")).unwrap());
     let clock = Arc::new(ManualClock::at(START_US / 1000));
-    let scratch = folder.path().join("scratch");
+    let scratch = folder.join("scratch");
     let mut merge = Merge::new(Arc::clone(&store), clock, scratch.clone());
     merge.memory_bytes = usize::try_from(memory_mb).unwrap() << 20;
     let mut from = 0;
@@ -54,17 +56,17 @@ async fn run(hits: u64, memory_mb: u64, fresh: u64) {
         from += count;
         reset_peak();
         let largest = watch(scratch.clone());
-        let began = Instant::now();
+        let (began, began_cpu) = (Instant::now(), cpu_seconds());
         let answer = merge.handle(Request { dates: Some(vec![DT]) }).await.unwrap();
-        let took = began.elapsed();
+        let (took, cpu) = (began.elapsed(), cpu_seconds() - began_cpu);
         let (peak_scratch, watching) = largest;
         watching.abort();
         let merged = answer.dates.first().unwrap();
         println!(
-            "merged {} rows of {count} new hits in {took:.1?}: {:.0} new hits a second, peak {} MB, \
-             scratch {} MB, table {} bytes, {:.1} a hit, {} duplicates",
+            "merged {} rows of {count} new hits in {took:.1?}, {cpu:.1} s of a processor: {:.0} new \
+             hits a second of it, peak {} MB, scratch {} MB, table {} bytes, {:.1} a hit, {} duplicates",
             merged.rows,
-            count as f64 / took.as_secs_f64(),
+            count as f64 / cpu,
             peak_mb(),
             peak_scratch.load(std::sync::atomic::Ordering::Relaxed) >> 20,
             merged.bytes,
@@ -72,7 +74,6 @@ async fn run(hits: u64, memory_mb: u64, fresh: u64) {
             merged.duplicates
         );
     }
-    by_column(&store).await;
 }
 
 /// Samples the bytes of the scratch folder.
@@ -110,6 +111,13 @@ fn peak_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|kb| kb.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// Seconds of processors that this process has used: utime and stime of Linux, in ticks of 10 ms.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    fields.take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 async fn write_hot(store: &StoreRef, from: u64, to: u64, day: u64) -> u64 {
@@ -163,24 +171,4 @@ fn one(number: u64, day: u64) -> Generated {
         channel: of_visitor(visitor, &["direct", "internal", "search", "website"], 16),
         is_bot: false,
     }
-}
-
-/// Bytes a hit of each column, the largest first.
-async fn by_column(store: &StoreRef) {
-    let path = layout::table_object(DT, 0);
-    let bytes = store.get(&path).await.unwrap().bytes().await.unwrap();
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
-    let rows = metadata.file_metadata().num_rows() as f64;
-    let mut columns: BTreeMap<String, i64> = BTreeMap::new();
-    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
-        let name = column.column_path().string();
-        *columns.entry(name).or_default() += column.compressed_size();
-    }
-    let mut columns: Vec<(String, i64)> = columns.into_iter().collect();
-    columns.sort_by_key(|(_, bytes)| -bytes);
-    for (name, bytes) in columns.iter().take(24) {
-        println!("{name:<20} {:>7.2} bytes a hit", *bytes as f64 / rows);
-    }
-    let sum: i64 = columns.iter().map(|(_, bytes)| bytes).sum();
-    println!("{:<20} {:>7.2} bytes a hit", "all columns", sum as f64 / rows);
 }

@@ -22,7 +22,7 @@ use crate::columns::{COLUMNS, Type, find, schema_for_reading};
 use crate::layout::{
     BATCH_KEY, Batch, HOLDS_KEY, Holds, MERGED_KEY, MergedFooter, VERSION, VERSION_KEY,
 };
-use crate::limits::ROW_GROUP_ROWS;
+use crate::limits::{LARGE_OBJECT_ROWS, LARGE_ROW_GROUP_ROWS, ROW_GROUP_ROWS};
 
 /// Why an object of hits could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +50,17 @@ pub enum FileError {
 pub struct Writer<W: Write + Send>(ArrowWriter<W>);
 
 impl<W: Write + Send> Writer<W> {
-    /// Begins a file of batches with this schema (any encoding of the table's columns).
+    /// Begins a file of batches with this schema (any encoding of the table's columns), laid out
+    /// for about so many rows.
     ///
     /// # Errors
     ///
     /// [`FileError`] when the schema cannot be written as Parquet.
-    pub fn new(to: W, schema: SchemaRef) -> Result<Self, FileError> {
+    pub fn new(to: W, schema: SchemaRef, rows: u64) -> Result<Self, FileError> {
         // Without the Arrow schema in the footer every reader sees plain text, not dictionaries.
-        let options =
-            ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(rows))
+            .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(to, schema, options)?;
         Ok(Self(writer))
     }
@@ -93,7 +95,7 @@ impl<W: Write + Send> Writer<W> {
 ///
 /// [`FileError`] when the batch does not have the table's columns.
 pub fn encode(batch: &RecordBatch, holds: &Holds) -> Result<Bytes, FileError> {
-    let mut writer = Writer::new(Vec::new(), batch.schema())?;
+    let mut writer = Writer::new(Vec::new(), batch.schema(), batch.num_rows() as u64)?;
     writer.write(batch)?;
     writer.set(HOLDS_KEY, holds.to_footer());
     Ok(writer.finish()?.into())
@@ -105,46 +107,68 @@ pub fn encode(batch: &RecordBatch, holds: &Holds) -> Result<Bytes, FileError> {
 ///
 /// As [`encode`].
 pub fn encode_hot(rows: &RecordBatch, batch: &Batch) -> Result<Bytes, FileError> {
-    let mut writer = Writer::new(Vec::new(), rows.schema())?;
+    let mut writer = Writer::new(Vec::new(), rows.schema(), rows.num_rows() as u64)?;
     writer.write(rows)?;
     writer.set(BATCH_KEY, batch.to_footer());
     Ok(writer.finish()?.into())
 }
 
-fn properties() -> WriterProperties {
+/// The columns that rows are sorted by; only of these can pages be told apart by their bounds.
+const SORTED: [&str; 4] = ["site", "visitor_id", "visit_start", "ts"];
+
+/// How a file is laid out; docs/decisions/table.md has what was measured.
+fn properties(rows: u64) -> WriterProperties {
     let keys = vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())];
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_compression(zstd(TEXT_ZSTD_LEVEL))
+        .set_max_row_group_row_count(Some(row_group_rows(rows)))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(keys));
+    for name in SORTED {
+        properties = properties.set_column_statistics_enabled(name.into(), EnabledStatistics::Page);
+    }
     for column in COLUMNS {
         let path = ColumnPath::from(column.name);
         properties = match column.kind {
             Type::Id => properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), id_encoding(column.name))
-                .set_column_compression(path, fast()),
+                .set_column_compression(path, zstd(ID_ZSTD_LEVEL)),
             Type::Time => properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
+            // Nearly as many values as visits: a dictionary is larger than what it replaces.
+            _ if column.name == "visit_duration_s" => {
+                properties.set_column_dictionary_enabled(path, false)
+            }
             _ => properties,
         };
     }
     properties.build()
 }
 
-/// How ids are laid out. Measured on sorted rows, bytes a hit, plain to this: hit_id 18.0 to 16.0
-/// (times lead UUIDs of version 7, and neighbours share them), visit_id 3.3 to 2.5, page_view
+/// Rows of a row group of a file of about so many rows. Each row group has dictionaries of its
+/// own, which cost most where there are many rows; a small file needs several to be read by.
+const fn row_group_rows(rows: u64) -> usize {
+    if rows > LARGE_OBJECT_ROWS { LARGE_ROW_GROUP_ROWS } else { ROW_GROUP_ROWS }
+}
+
+/// How ids are laid out. Measured on sorted rows, bytes a hit, plain to this: `hit_id` 18.0 to 16.0
+/// (times lead UUIDs of version 7, and neighbours share them), `visit_id` 3.3 to 2.5, `page_view`
 /// 4.3 to 3.1; lengths apart from the text cost nothing where all are equal.
 fn id_encoding(column: &str) -> Encoding {
     if column == "hit_id" { Encoding::DELTA_BYTE_ARRAY } else { Encoding::DELTA_LENGTH_BYTE_ARRAY }
 }
 
-/// Level 1: on random digits zstd's higher levels find matches that cost more than they save.
-fn fast() -> Compression {
-    Compression::ZSTD(ZstdLevel::try_new(1).unwrap_or_default())
+/// On random digits zstd's higher levels find matches that cost more than they save.
+const ID_ZSTD_LEVEL: i32 = 1;
+
+/// For dictionaries of texts that are alike, and their keys; beyond it little is saved.
+const TEXT_ZSTD_LEVEL: i32 = 9;
+
+fn zstd(level: i32) -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default())
 }
 
 /// The hot objects that the footer says the object holds.
@@ -245,4 +269,26 @@ pub fn adapt(
 
 fn null_column(kind: &DataType, rows: usize) -> ArrayRef {
     new_null_array(kind, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_objects_have_large_row_groups() {
+        let of = |rows| properties(rows).max_row_group_row_count();
+        assert_eq!(of(0), Some(ROW_GROUP_ROWS));
+        assert_eq!(of(LARGE_OBJECT_ROWS), Some(ROW_GROUP_ROWS));
+        assert_eq!(of(LARGE_OBJECT_ROWS + 1), Some(LARGE_ROW_GROUP_ROWS));
+    }
+
+    #[test]
+    fn the_page_index_has_bounds_of_what_rows_are_sorted_by_alone() {
+        let properties = properties(0);
+        let of = |name| properties.statistics_enabled(&ColumnPath::from(name));
+        let names = COLUMNS.iter().map(|column| column.name);
+        let names: Vec<_> = names.filter(|name| of(*name) == EnabledStatistics::Page).collect();
+        assert_eq!(names, ["site", "ts", "visitor_id", "visit_start"]);
+    }
 }

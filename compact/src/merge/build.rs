@@ -96,6 +96,8 @@ pub(super) struct Built {
 #[derive(Debug, Clone, Copy)]
 struct Memory {
     rows: u64,
+    /// Of these, about how many are the part's.
+    rows_here: u64,
     table_rows: u64,
     buckets: usize,
     bucket_rows: usize,
@@ -128,6 +130,7 @@ impl Memory {
             if rows_here <= fits { 1 } else { rows_here.div_ceil(bucket_rows).min(MERGE_MAX_RUNS) };
         Ok(Self {
             rows,
+            rows_here: rows_here as u64,
             table_rows,
             buckets,
             bucket_rows: bucket_rows.max(rows_here / buckets.max(1)),
@@ -143,7 +146,7 @@ impl Memory {
 pub(super) fn build(job: Job) -> anyhow::Result<Built> {
     let memory = Memory::divide(&job)?;
     let plan = Plan::make(&job, &memory)?;
-    let mut output = Output::create(&job)?;
+    let mut output = Output::create(&job, memory.rows_here)?;
     if memory.buckets == 1 {
         in_memory(&job, &memory, plan, &mut output)?;
     } else {
@@ -207,10 +210,10 @@ struct Output {
 }
 
 impl Output {
-    fn create(job: &Job) -> anyhow::Result<Self> {
+    fn create(job: &Job, rows: u64) -> anyhow::Result<Self> {
         let path = job.scratch.file("table.parquet");
         let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-        let writer = Writer::new(BufWriter::new(file), schema_for_reading())?;
+        let writer = Writer::new(BufWriter::new(file), schema_for_reading(), rows)?;
         Ok(Self {
             writer,
             footer: MergedFooter::default(),
