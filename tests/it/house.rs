@@ -156,14 +156,6 @@ impl House {
         serde_json::from_str(body.as_str().unwrap()).unwrap()
     }
 
-    /// Query as a process that has just started has it, over a store.
-    pub(crate) fn query_over(&self, store: &StoreRef) -> Query {
-        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let sites = SiteCache::new(Arc::clone(store), Arc::clone(&clock), SETTINGS_TTL_MS);
-        let tokens = TokenCache::new(Arc::clone(store), Arc::clone(&clock), SETTINGS_TTL_MS);
-        Query::new(Arc::clone(store), sites, tokens, clock)
-    }
-
     pub(crate) async fn query(&self, event: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         self.query.handle(event).await
     }

@@ -2,9 +2,6 @@
 //! memory store. What needs the shipped binaries is in Python beside this.
 
 #[cfg(test)]
-#[path = "../bench/questions/distant.rs"]
-mod distant;
-#[cfg(test)]
 mod erasure;
 #[cfg(test)]
 mod events;
@@ -16,5 +13,3 @@ mod ledger;
 mod order;
 #[cfg(test)]
 mod questions;
-#[cfg(test)]
-mod rounds;
