@@ -104,7 +104,7 @@ impl Scanner {
         plan.work.listed();
         let pool = Arc::new(Pool::new(plan));
         let waiting = self.count(sites, lists, &pool).await?;
-        let counted = decode::on_thread(&self.cpu, move || Ok(pool.into_counted())).await?;
+        let counted = decode::on_thread(&self.cpu, move || Ok(pool.take_counted())).await?;
         plan.work.scanned();
         Ok(Scanned { counted, waiting, version })
     }

@@ -43,6 +43,7 @@ pub(crate) fn hash(number: u64, salt: u64) -> u64 {
     u64::try_from(random.next_u128() >> 64).unwrap()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of columns")]
 fn array(column: &Column, hits: &[Generated]) -> ArrayRef {
     let text = |value: &dyn Fn(&Generated) -> Option<String>| -> ArrayRef {
         Arc::new(hits.iter().map(value).collect::<StringArray>())

@@ -78,11 +78,11 @@ pub(crate) fn asks_for_visits(filter: &Filter) -> bool {
     filter.conditions().any(|condition| condition.reach != Reach::Hit)
 }
 
+/// Takes a column and whether a text meets what is asked of it.
+pub type Show<'a> = dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool) + 'a;
+
 /// Shows each group that one column of text decides: the column, and whether a text meets it.
-pub(crate) fn each_required(
-    filter: &Filter,
-    show: &mut dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool),
-) {
+pub(crate) fn each_required(filter: &Filter, show: &mut Show<'_>) {
     for group in &filter.groups {
         let Some(column) = group.first().and_then(text_column) else { continue };
         if group.iter().all(|condition| text_column(condition) == Some(column)) {

@@ -69,7 +69,7 @@ impl Pool {
     }
 
     /// Everything that was counted.
-    pub(super) fn into_counted(&self) -> Counted {
+    pub(super) fn take_counted(&self) -> Counted {
         let mut counters = std::mem::take(&mut *self.idle()).into_iter().map(Counter::into_tally);
         let mut tally = counters.next().unwrap_or_else(|| Tally::new(&self.plan));
         counters.for_each(|other| tally.take_over(other));

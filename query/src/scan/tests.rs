@@ -338,7 +338,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let pool = Arc::new(Pool::new(&plan));
         date::count(&scanner, &plan, (DAY, &Orders::default()), objects, &pool).await.unwrap();
         let again = scanner.scan(&[(Arc::clone(&plan), vec![DAY])]).await.unwrap();
-        assert_eq!(pool.into_counted().totals, again.counted.totals);
+        assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
 }
 

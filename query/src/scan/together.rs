@@ -52,8 +52,8 @@ fn count_site(plan: &Arc<Plan>, dt: Date, rows: &[Rows], pool: &Pool) -> Result<
     let cut = |rows: &Rows| Ok(of_site(&rows.batch, plan.site)?.1);
     let batches = rows.iter().map(cut).collect::<Result<Vec<_>, ScanError>>()?;
     pool.count(plan, |counter| {
-        let batches = batches.iter().filter(|batch| batch.num_rows() > 0);
-        batches.map(|batch| counter.count(batch, day, None)).collect()
+        let mut batches = batches.iter().filter(|batch| batch.num_rows() > 0);
+        batches.try_for_each(|batch| counter.count(batch, day, None))
     })
 }
 
