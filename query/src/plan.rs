@@ -148,7 +148,7 @@ impl Plan {
 
     /// Shows each condition of every counted row that one column of text decides: the column, and
     /// whether a text meets it.
-    pub fn each_required(&self, show: &mut filter::Show<'_>) {
+    pub(crate) fn each_required(&self, show: &mut filter::Show<'_>) {
         for predicate in &self.predicates {
             show(predicate.column, &predicate.test);
         }

@@ -2,7 +2,7 @@
 //!
 //! One text for the whole answer, of all its sites and of the dates that it is compared with; each
 //! reads the table once. It says what [`crate::count`] counts once all hits are merged. Written for
-//! Trino, which Athena is, in words that DuckDB knows as well. Made of [`text::Sql`] alone, so that
+//! Trino, which Athena is, in words that DuckDB knows as well. Made of `text::Sql` alone, so that
 //! nothing that somebody sends becomes SQL but as a literal. Knows nobody who runs it.
 
 mod build;

@@ -79,7 +79,7 @@ pub(crate) fn asks_for_visits(filter: &Filter) -> bool {
 }
 
 /// Takes a column and whether a text meets what is asked of it.
-pub type Show<'a> = dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool) + 'a;
+pub(crate) type Show<'a> = dyn FnMut(&str, &dyn Fn(Option<&str>) -> bool) + 'a;
 
 /// Shows each group that one column of text decides: the column, and whether a text meets it.
 pub(crate) fn each_required(filter: &Filter, show: &mut Show<'_>) {

@@ -390,8 +390,9 @@ fn a_row_group_whose_dictionary_has_no_such_entry_is_ruled_out() {
     let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
     let metadata =
         parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&bytes, options).unwrap();
-    let whole = [0..bytes.len() as u64];
-    let fetched = dictionary::Fetched { ranges: &whole, bytes: std::slice::from_ref(&bytes) };
+    let whole = 0..bytes.len() as u64;
+    let (ranges, bytes) = (std::slice::from_ref(&whole), std::slice::from_ref(&bytes));
+    let fetched = dictionary::Fetched { ranges, bytes };
     let ruled_out = |query: &str| {
         let question = question(&format!("from=2026-11-24&{query}"));
         let zone_of = |_| TimeZone::UTC;
