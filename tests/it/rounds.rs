@@ -31,7 +31,7 @@ fn a_quarter_waits_four_times_for_the_store_cold_and_twice_warm() {
         let distant = DistantStore::new(memory, Duration::from_millis(1));
         let store: StoreRef = Arc::new(distant.clone());
         let query = house.query_over(&store);
-        let target = "/v1/sites/1/metrics?metrics=pageviews&period=range&date=last90";
+        let target = "/v1/sites/1/metrics?metrics=pageviews&period=range&date=last90&bots=include";
         for at_most in [4, 2] {
             let answer = query.handle(http_event("GET", target, &headers, "", "192.0.2.1")).await;
             let body = serde_json::to_value(&answer.body).unwrap();
