@@ -153,12 +153,13 @@ impl Merge {
     /// When a date could not be merged; the others have been.
     pub async fn keep_house(&self, found: &Found) -> anyhow::Result<Answer> {
         let due: Vec<Date> = found.due.iter().map(|due| due.dt).collect();
-        let answer = self.merge(&due, Anew::Nothing).await?;
+        let merged = self.merge(&due, Anew::Nothing).await;
+        // A date that cannot be merged keeps nothing else from its turn.
         self.fold_old_accounts().await?;
         self.delete_old_rejected().await?;
         let deleted = delete_expired_salts(&self.store, self.clock.now_ms()).await;
         deleted.context("deleting salts whose period is over")?;
-        Ok(answer)
+        merged
     }
 
     /// Merges every date that has waiting hits, due or not.

@@ -48,6 +48,8 @@ pub struct Place {
     merge: Merge,
     places: Arc<Places>,
     api: ApiSettings,
+    /// Where Lambda parks batches.
+    parked: Option<StoreRef>,
     ttl_ms: i64,
     order_seen_ms: i64,
 }
@@ -103,12 +105,27 @@ impl Place {
         let places = Arc::new(places);
         let api = ApiSettings::from_environment(&Environment::process())
             .map_err(|error| Usage(error.to_string()))?;
+        let parked = lake::store::open_parked(&Environment::process(), &aws)
+            .await
+            .map_err(|error| Usage(error.to_string()))?;
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
         // Appends on this machine can be waited for, those of others not.
         let is_shared = args.store.is_some() || kinesis.is_some();
         let order_seen_ms = if is_shared { ORDER_SEEN_MS } else { 0 };
         let data = args.data.clone();
-        Ok(Self { data, store, clock, random, kinesis, merge, places, api, ttl_ms, order_seen_ms })
+        Ok(Self {
+            data,
+            store,
+            clock,
+            random,
+            kinesis,
+            merge,
+            places,
+            api,
+            parked,
+            ttl_ms,
+            order_seen_ms,
+        })
     }
 
     /// The ingest handler over a stream.
@@ -141,6 +158,7 @@ impl Place {
             Arc::clone(&self.clock),
         )
         .with_settings(self.api.clone())
+        .with_parked(self.parked.clone())
     }
 
     /// Append.

@@ -6,6 +6,7 @@ mod large;
 mod link;
 mod rate;
 mod response;
+mod sites;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::ask;
+use crate::definitions;
 use crate::ledger::{self, LedgerError};
 use crate::openapi;
 use crate::question::{PARAMETERS, Parameters, Refused};
@@ -59,6 +61,8 @@ pub struct Query {
     pub(crate) scanner: Scanner,
     /// Bytes that an answer may have as the caller is sent it; none: any number.
     answer_limit_bytes: Option<usize>,
+    /// Where Lambda parks batches, besides the store's own folder.
+    parked: Option<StoreRef>,
     requests: AtomicU64,
 }
 
@@ -83,6 +87,7 @@ impl Query {
             rates: Rates::default(),
             scanner,
             answer_limit_bytes: None,
+            parked: None,
             requests,
         }
     }
@@ -97,6 +102,12 @@ impl Query {
     #[must_use]
     pub fn with_answer_limit(self, bytes: usize) -> Self {
         Self { answer_limit_bytes: Some(bytes), ..self }
+    }
+
+    /// The same with the bucket in which Lambda parks batches.
+    #[must_use]
+    pub fn with_parked(self, parked: Option<StoreRef>) -> Self {
+        Self { parked, ..self }
     }
 
     /// Answers one request, if its token opens the site.
@@ -125,6 +136,7 @@ impl Query {
         let outcome = match target(event.raw_path.as_deref().unwrap_or_default()) {
             Some(Target::Site(site, report)) => self.of_site(site, report, &event).await,
             Some(Target::Sites) => self.of_sites(&|_| true, &event).await,
+            Some(Target::List) => self.list(&|_| true).await,
             None => Err(NOT_FOUND),
         };
         finish(outcome, &event, &request_id, &self.settings.origins)
@@ -144,7 +156,7 @@ impl Query {
             return Ok(Answered::new(204, "text/plain", Vec::new()));
         }
         let target = target(path);
-        let is_open = [HEALTH_PATH, openapi::PATH].contains(&path);
+        let is_open = [HEALTH_PATH, openapi::PATH, definitions::PATH].contains(&path);
         let allowed =
             if path == SITES_PATH { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
         let is_allowed = allowed.split(", ").any(|allowed| allowed == method.as_str());
@@ -163,6 +175,11 @@ impl Query {
             }
             Some(Target::Sites) if token.read => {
                 self.of_sites(&|site| token.covers(site), event).await
+            }
+            Some(Target::List) if token.read => {
+                accept::json(&event.headers)?;
+                Parameters::parse(event.raw_query_string.as_deref().unwrap_or_default(), &[])?;
+                self.list(&|site| token.covers(site)).await
             }
             Some(_) => Err(NOT_ALLOWED),
             None => Err(NOT_FOUND),
@@ -241,7 +258,8 @@ impl Query {
         let query = event.raw_query_string.as_deref().unwrap_or_default();
         let site = self.site(site).await?;
         let now_ms = self.clock.now_ms();
-        match ledger::answer(&self.scanner, &self.store, &site, query, now_ms).await {
+        let stores = ledger::Stores { own: &self.store, parked: self.parked.as_ref() };
+        match ledger::answer(&self.scanner, stores, &site, query, now_ms).await {
             Ok(body) => Ok(Answered::new(200, JSON, body)),
             Err(LedgerError::Refused(refused)) => Err(refused.into()),
             Err(LedgerError::Scan(error)) => Err(failed_scan(&error)),
@@ -249,6 +267,8 @@ impl Query {
     }
 }
 
+/// The sites that a token opens.
+const LIST_PATH: &str = "/v1/sites";
 /// Where several sites are asked about.
 const SITES_PATH: &str = "/v1/metrics";
 /// The report of the last minutes.
@@ -260,12 +280,16 @@ enum Target<'a> {
     Site(i32, &'a str),
     /// The metrics of several sites.
     Sites,
+    /// Which sites there are.
+    List,
 }
 
-/// What `/v1/metrics` or `/v1/sites/{site}/{report}` asks about.
+/// What `/v1/metrics`, `/v1/sites` or `/v1/sites/{site}/{report}` asks about.
 fn target(path: &str) -> Option<Target<'_>> {
-    if path == SITES_PATH {
-        return Some(Target::Sites);
+    match path {
+        SITES_PATH => return Some(Target::Sites),
+        LIST_PATH => return Some(Target::List),
+        _ => {}
     }
     let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
     let id = site.parse().ok().filter(|id| *id > 0)?;
@@ -275,11 +299,13 @@ fn target(path: &str) -> Option<Target<'_>> {
 
 /// What nobody needs a token for.
 fn open(path: &str) -> Answered {
-    if path == HEALTH_PATH {
-        return Answered::new(200, JSON, json!({"status": "ok"}).to_string());
-    }
+    let document = match path {
+        HEALTH_PATH => return Answered::new(200, JSON, json!({"status": "ok"}).to_string()),
+        definitions::PATH => definitions::DOCUMENT,
+        _ => openapi::DOCUMENT,
+    };
     let kept = (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-    Answered::new(200, JSON, openapi::DOCUMENT).with([kept])
+    Answered::new(200, JSON, document).with([kept])
 }
 
 /// The body of a request, as text.
@@ -344,7 +370,7 @@ const fn failed(status: i64, title: &'static str, detail: &'static str) -> Faile
 const NOT_FOUND: Failed = failed(
     404,
     "Not found",
-    "ask /v1/sites/{site}/metrics, one of the named reports, or /v1/metrics for several sites",
+    "ask /v1/sites for the sites, /v1/sites/{site}/metrics or one of the named reports, or /v1/metrics for several sites",
 );
 const NOT_UTF8: Failed = failed(400, "The question is refused", "the body is not UTF-8");
 pub(crate) const NO_SITE: Failed = failed(404, "Not found", "there is no such site");

@@ -34,6 +34,15 @@ pub enum LedgerError {
     Scan(#[from] ScanError),
 }
 
+/// Where it looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Stores<'a> {
+    /// Everything else.
+    pub own: &'a StoreRef,
+    /// The bucket in which Lambda parks batches.
+    pub parked: Option<&'a StoreRef>,
+}
+
 /// The answer's body: the hours whose start lies on the dates asked for, in the site's time.
 ///
 /// # Errors
@@ -41,7 +50,7 @@ pub enum LedgerError {
 /// [`LedgerError`] when the dates are wrong or the store cannot be read.
 pub async fn answer(
     scanner: &Scanner,
-    store: &StoreRef,
+    stores: Stores<'_>,
     site: &Site,
     query: &str,
     now_ms: i64,
@@ -51,7 +60,7 @@ pub async fn answer(
     let id = site.settings.id;
     let mut totals = Figures::default();
     let mut rows = Vec::new();
-    for (hour, figures) in read::hours(scanner, store, id, now_ms).await? {
+    for (hour, figures) in read::hours(scanner, stores, id, now_ms).await? {
         let start_ms = hour * HOUR_MS;
         let date = site.local_date(start_ms);
         if date < from || date > to {

@@ -9,6 +9,7 @@ pub mod answer;
 pub mod ask;
 pub mod calendar;
 pub mod count;
+mod definitions;
 pub mod dimension;
 pub mod fast;
 pub mod handler;

@@ -19,17 +19,16 @@ use query::settings::ApiSettings;
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
-    let store = lake::store::open(
-        &StoreUrl::from_environment(&environment)?,
-        &Aws::in_lambda(&environment),
-    )
-    .await?;
+    let aws = Aws::in_lambda(&environment);
+    let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
+    let parked = lake::store::open_parked(&environment, &aws).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sites = SiteCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let tokens = TokenCache::new(Arc::clone(&store), Arc::clone(&clock), SETTINGS_TTL_MS);
     let settings = ApiSettings::from_environment(&environment)?;
     let query = &Query::new(store, sites, tokens, clock)
         .with_settings(settings)
+        .with_parked(parked)
         .with_answer_limit(LAMBDA_ANSWER_BYTES);
     let run =
         lambda_runtime::run(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| async move {

@@ -103,6 +103,11 @@ impl House {
         }
     }
 
+    /// The same, whose ledger looks for parked batches there, too.
+    pub(crate) fn with_parked(self, bucket: &StoreRef) -> Self {
+        Self { query: self.query.with_parked(Some(Arc::clone(bucket))), ..self }
+    }
+
     /// The same, whose answers above so many bytes come as a link.
     pub(crate) fn with_answer_limit(self, bytes: usize) -> Self {
         Self { query: self.query.with_answer_limit(bytes), ..self }

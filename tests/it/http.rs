@@ -344,3 +344,46 @@ fn what_a_token_does_not_open_is_not_told() {
         assert_eq!(status(2, &bearer).await.0, 401, "after its last date");
     });
 }
+
+#[test]
+fn a_token_sees_the_sites_that_it_opens() {
+    run(async {
+        let house = House::new().await;
+        let settings = json!({
+            "id": 7, "name": "Shop", "timezone": "Europe/Berlin", "hosts": ["shop.example"],
+            "sections": [{"name": "news", "include": ["/news"]}],
+            "segments": [{"name": "uk", "filter": "country==GB"}],
+            "goals": [{"id": 3, "name": "Order", "match": "url", "type": "contains", "pattern": "/thanks"}],
+        });
+        let settings = SiteSettings::parse(&settings.to_string()).unwrap();
+        put_site(&house.store, &settings, NOW_MS, false).await.unwrap();
+        let of = async |token: &str| {
+            let headers = json!({"authorization": format!("Bearer {token}")});
+            let event = http_event("GET", "/v1/sites", &headers, "", "203.0.113.9");
+            let answer = house.query(event).await;
+            let body: Value = serde_json::from_slice(&bytes(&answer)).unwrap();
+            (answer.status_code, body)
+        };
+        let ids = |body: &Value| -> Vec<i64> {
+            body["sites"].as_array().unwrap().iter().map(|it| it["id"].as_i64().unwrap()).collect()
+        };
+        let (status, body) = of(&house.token).await;
+        assert_eq!((status, ids(&body)), (200, vec![1, 7]));
+        let shop = json!({
+            "id": 7, "name": "Shop", "timezone": "Europe/Berlin", "currency": "EUR",
+            "hosts": ["shop.example"], "sections": ["news"], "segments": ["uk"],
+            "goals": [{"id": 3, "name": "Order"}], "dimensions": [],
+        });
+        assert_eq!(body["sites"][1], shop);
+        let random = SeededRandom::new(7);
+        for (sites, seen) in [(vec![7], vec![7]), (vec![2], vec![])] {
+            let bounds = Bounds { sites: Some(sites), ..Bounds::default() };
+            let token =
+                add_token(&house.store, &random, NOW_MS, (true, false), bounds).await.unwrap();
+            house.clock.advance(60_000);
+            let (status, body) = of(&token).await;
+            assert_eq!((status, ids(&body)), (200, seen));
+        }
+        assert_eq!(of("0").await.0, 401);
+    });
+}

@@ -74,7 +74,8 @@ async fn missed_at(house: &House, now_ms: i64) -> u64 {
 
 #[tokio::test]
 async fn every_stage_counts_in_the_hour_of_receipt() {
-    let house = House::new().await;
+    let bucket: StoreRef = Arc::new(MemoryStore::new());
+    let house = House::new().await.with_parked(&bucket);
     let mut sent = records(&house, 6).await;
     send(&house, &json!({"v": 1, "site": 99, "kind": "pageview", "url": "https://x.example/"}))
         .await;
@@ -92,7 +93,8 @@ async fn every_stage_counts_in_the_hour_of_receipt() {
     let later = records(&house, 2).await.split_off(house.records().len() - 2);
     house.append(batch(SHARD, 200, &later)).await;
     let parked = serde_json::to_vec(&batch(SHARD, 300, &sent[..1])).unwrap();
-    house.store.put(&Path::from("parked/one.json"), parked.into()).await.unwrap();
+    house.store.put(&Path::from("parked/one.json"), parked.clone().into()).await.unwrap();
+    bucket.put(&Path::from("aws/lambda/mapping/shard/two"), parked.into()).await.unwrap();
 
     let row = |time: &str, figures: [u64; 5], rest: Value| {
         let [accepted, stored, duplicates, parked, waiting] = figures;
@@ -109,11 +111,11 @@ async fn every_stage_counts_in_the_hour_of_receipt() {
     let ledger = house.ledger(DAYS).await;
     let (noon, one) = ("2026-03-10T12:00:00+00:00", "2026-03-10T13:00:00+00:00");
     let waiting =
-        [row(noon, [10, 6, 0, 1, 2], lost.clone()), row(one, [2, 0, 0, 0, 2], none.clone())];
+        [row(noon, [11, 6, 0, 2, 2], lost.clone()), row(one, [2, 0, 0, 0, 2], none.clone())];
     assert_eq!(ledger["rows"], json!(waiting), "waiting");
-    assert_eq!(ledger["totals"]["accepted"], 12);
+    assert_eq!(ledger["totals"]["accepted"], 13);
     merge_all(&house).await;
-    let merged = [row(noon, [10, 6, 2, 1, 0], lost), row(one, [2, 2, 0, 0, 0], none)];
+    let merged = [row(noon, [11, 6, 2, 2, 0], lost), row(one, [2, 2, 0, 0, 0], none)];
     assert_eq!(house.ledger(DAYS).await["rows"], json!(merged), "merged");
     // Hot objects and entries go after a day; the account stays.
     house.clock.advance(25 * HOUR_MS);

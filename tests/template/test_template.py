@@ -22,7 +22,7 @@ GIVEN = {
     "AppendFunction": {"HITLAKE_STORE"},
     "MergeFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB"},
     "EraseFunction": {"HITLAKE_STORE", "HITLAKE_MERGE_MEMORY_MB", "HITLAKE_PARKED"},
-    "QueryFunction": {"HITLAKE_STORE", "HITLAKE_TOKEN_RATE", "HITLAKE_METRICS_ORIGINS"},
+    "QueryFunction": {"HITLAKE_STORE", "HITLAKE_PARKED", "HITLAKE_TOKEN_RATE", "HITLAKE_METRICS_ORIGINS"},
 }
 
 # The only rights on everything, and why.

@@ -11,9 +11,6 @@ use lake::store::StoreUrl;
 use lake::store::aws::Aws;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
-/// The variable that names the bucket in which Lambda parks batches.
-const PARKED_VARIABLE: &str = "HITLAKE_PARKED";
-
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
@@ -22,10 +19,8 @@ async fn main() -> Result<(), Error> {
     let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
     let merge = Merge::new(store, Arc::new(SystemClock), std::env::temp_dir());
     let mut erase = Erase::new(merge.with_memory_of(&environment)?, ORDER_SEEN_MS);
-    if let Some(parked) =
-        environment.parse::<StoreUrl>(PARKED_VARIABLE, "s3://bucket, optionally with a prefix")?
-    {
-        erase = erase.with_parked(lake::store::open(&parked, &aws).await?);
+    if let Some(parked) = lake::store::open_parked(&environment, &aws).await? {
+        erase = erase.with_parked(parked);
     }
     let erase = &erase;
     lambda_runtime::run(service_fn(|_: LambdaEvent<serde_json::Value>| async move {

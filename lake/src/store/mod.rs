@@ -25,7 +25,7 @@ use object_store::path::Path;
 use object_store::{Error, PutMode, PutResult, Result, UpdateVersion};
 
 pub use json::{JsonError, Versioned, put_json_if, read_json};
-pub use open::{OpenError, StoreUrl, StreamUrl, open};
+pub use open::{OpenError, StoreUrl, StreamUrl, open, open_parked};
 
 /// A store, shared by whoever needs it.
 pub type StoreRef = Arc<dyn Store>;

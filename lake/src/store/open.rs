@@ -17,6 +17,8 @@ use crate::environment::{Environment, EnvironmentError};
 pub const STORE_VARIABLE: &str = "HITLAKE_STORE";
 /// The variable that names the stream.
 pub const STREAM_VARIABLE: &str = "HITLAKE_STREAM";
+/// The variable that names the bucket in which Lambda parks batches.
+pub const PARKED_VARIABLE: &str = "HITLAKE_PARKED";
 /// What [`STORE_VARIABLE`] may be.
 pub const STORE_ALLOWED: &str = "s3://bucket, s3://bucket/prefix or the path of a folder";
 /// What [`STREAM_VARIABLE`] may be.
@@ -97,6 +99,22 @@ pub async fn open(url: &StoreUrl, aws: &Aws) -> Result<StoreRef, OpenError> {
             Ok(store) => Ok(Arc::new(store)),
             Err(source) => Err(OpenError { url: url.to_string(), source }),
         },
+    }
+}
+
+/// The bucket in which Lambda parks batches, where [`PARKED_VARIABLE`] names one.
+///
+/// # Errors
+///
+/// When the variable is no store, or it cannot be opened.
+pub async fn open_parked(
+    environment: &Environment,
+    aws: &Aws,
+) -> Result<Option<StoreRef>, Box<dyn std::error::Error + Send + Sync>> {
+    let allowed = "s3://bucket, optionally with a prefix";
+    match environment.parse::<StoreUrl>(PARKED_VARIABLE, allowed)? {
+        Some(url) => Ok(Some(open(&url, aws).await?)),
+        None => Ok(None),
     }
 }
 

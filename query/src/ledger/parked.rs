@@ -1,11 +1,11 @@
-//! Batches that append could not take, as they lie in `parked/`.
+//! Batches that append could not take, as they lie in `parked/` of the store or where Lambda parks them.
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisEventRecord};
 use futures_util::TryStreamExt as _;
 use lake::account::hour_of;
 use lake::dropped::{Dropped, NO_SITE};
 use lake::hit::Hit;
-use lake::layout::{PARKED, parked_event};
+use lake::layout::parked_event;
 use lake::store::StoreRef;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
@@ -13,11 +13,15 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 use super::figures::Hours;
 use crate::scan::ScanError;
 
-/// Counts the records of parked batches: accepted, and parked.
-pub(super) async fn count(store: &StoreRef, hours: &mut Hours) -> Result<(), ScanError> {
-    let zone = Path::from(PARKED);
-    let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&zone)).try_collect().await;
-    for object in listed.map_err(|error| ScanError::Store(zone, error))? {
+/// Counts the records of the parked batches of a folder: accepted, and parked.
+pub(super) async fn count(
+    store: &StoreRef,
+    folder: Option<&Path>,
+    hours: &mut Hours,
+) -> Result<(), ScanError> {
+    let listed: Result<Vec<ObjectMeta>, _> = store.list(folder).try_collect().await;
+    let failed = |error| ScanError::Store(folder.cloned().unwrap_or_default(), error);
+    for object in listed.map_err(failed)? {
         let path = object.location;
         let read = match store.get(&path).await {
             Ok(got) => got.bytes().await,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::account::{self, Account, DateAccount, LEDGER, Rejected};
-use lake::layout::{self, Batch, HITS, HOT, Parts, REJECTED};
+use lake::layout::{self, Batch, HITS, HOT, PARKED, Parts, REJECTED};
 use lake::limits::{QUERY_CONCURRENT_DATES, QUERY_DATE_ATTEMPTS, REJECTED_KEPT_DAYS};
 use lake::parquet_file;
 use lake::store::StoreRef;
@@ -15,7 +15,7 @@ use object_store::{ObjectMeta, ObjectStoreExt as _};
 use serde::Deserialize;
 
 use super::figures::{Figures, Hours};
-use super::parked;
+use super::{Stores, parked};
 use crate::scan::{Footer, ScanError, Scanner};
 
 /// Hot objects and rejected records of a date that are read at a time.
@@ -24,10 +24,11 @@ const CONCURRENT_READS: usize = 16;
 /// Figures by hour of receipt (whole hours since the Unix epoch), of all dates.
 pub(super) async fn hours(
     scanner: &Scanner,
-    store: &StoreRef,
+    stores: Stores<'_>,
     site: i32,
     now_ms: i64,
 ) -> Result<BTreeMap<i64, Figures>, ScanError> {
+    let store = stores.own;
     let parts = Parts::read(store.as_ref()).await.unwrap_or_default();
     let mut listed = list(store).await?;
     let mut open: BTreeSet<Date> = listed.keys().copied().collect();
@@ -63,7 +64,10 @@ pub(super) async fn hours(
     for hours in read.values() {
         all.add(hours);
     }
-    parked::count(store, &mut all).await?;
+    parked::count(store, Some(&Path::from(PARKED)), &mut all).await?;
+    if let Some(bucket) = stores.parked {
+        parked::count(bucket, None, &mut all).await?;
+    }
     Ok(all.by_hour)
 }
 

@@ -7,6 +7,7 @@ use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_BYTES, MAX_TEXT_BYTES};
 use serde_json::{Map, Value as Json, json};
 
 use super::PATH;
+use crate::definitions;
 use crate::ledger;
 use crate::question::{DEFAULT_METRICS, Format, PARAMETERS};
 use crate::report::REPORTS;
@@ -57,11 +58,14 @@ fn paths() -> Json {
         let text = format!("A named report: /metrics with {}, where not given.", pairs.join(", "));
         paths.insert(format!("/v1/sites/{{site}}/{name}"), report(name, &text));
     }
+    paths.insert("/v1/sites".to_owned(), sites());
     paths.insert("/v1/sites/{site}/live".to_owned(), live());
     paths.insert(format!("/v1/sites/{{site}}/{}", ledger::NAME), of_ledger());
     paths.insert("/v1/sites/{site}/visitors/{visitor}".to_owned(), erase());
     paths.insert("/v1/erasures/{erasure}".to_owned(), erasure());
     paths.insert("/v1/health".to_owned(), open("health", "Whether the API answers", "Health"));
+    let names = "What metrics mean, with their SQL over the table, and which dimensions there are";
+    paths.insert(definitions::PATH.to_owned(), open("definitions", names, "Definitions"));
     paths.insert(PATH.to_owned(), open("openapi", "This description", "Document"));
     Json::Object(paths)
 }
@@ -103,6 +107,14 @@ fn report(name: &str, description: &str) -> Json {
         "operationId": name.replace('-', "_"), "tags": ["metrics"],
         "summary": format!("/{name} of a site"), "description": description,
         "parameters": parameters, "responses": answers(),
+    }})
+}
+
+fn sites() -> Json {
+    json!({"get": {
+        "operationId": "sites", "tags": ["metrics"],
+        "summary": "The sites that the token opens, with the names that questions may use",
+        "responses": with(json_answer("Sites", "By id"), &["400", "503"]),
     }})
 }
 

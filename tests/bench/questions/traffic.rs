@@ -89,6 +89,6 @@ fn hit(site: u64, visitor: u64, at_us: i64, first: bool, chance: &Chance) -> Gen
         } else {
             "internal"
         },
-        is_bot: visitor % 25 == 0,
+        is_bot: visitor.is_multiple_of(25),
     }
 }

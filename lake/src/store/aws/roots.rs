@@ -9,7 +9,7 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use super::{KINESIS_ENDPOINT, S3_ENDPOINT};
 use crate::environment::Environment;
 
-const AMAZON: &[u8] = include_bytes!("roots.pem");
+const AMAZON: &[u8] = include_bytes!("../../../data/roots.pem");
 /// Regions of partitions whose certificates may be others'.
 const ELSEWHERE: [&str; 3] = ["cn-", "us-iso", "eu-iso"];
 /// Who sets one of these has a list of his own.

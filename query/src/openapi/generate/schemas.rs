@@ -17,6 +17,8 @@ pub(super) fn components() -> Json {
         },
         "Linked": object(&[("link", text()), ("expires_in_s", count())]),
         "Explained": explained(),
+        "Sites": object(&[("sites", list(site()))]),
+        "Definitions": definitions(),
         "Live": live(),
         "Minute": counts(true),
         "Counts": counts(false),
@@ -121,6 +123,40 @@ fn explained() -> Json {
             "sql": {"type": ["string", "null"]}, "sql_refused": {"type": ["string", "null"]},
         },
     })
+}
+
+fn site() -> Json {
+    let named = object(&[("id", count()), ("name", text())]);
+    object(&[
+        ("id", count()),
+        ("name", text()),
+        ("timezone", text()),
+        ("currency", text()),
+        ("hosts", list(text())),
+        ("sections", list(text())),
+        ("segments", list(text())),
+        ("goals", list(named.clone())),
+        ("dimensions", list(named)),
+    ])
+}
+
+fn definitions() -> Json {
+    let kind = json!({
+        "type": ["string", "null"],
+        "description": "Only hits of this kind have the dimension; a question by it is about them",
+    });
+    object(&[
+        ("definitions", text()),
+        ("metrics", list(object(&[("name", text()), ("meaning", text()), ("sql", text())]))),
+        (
+            "dimensions",
+            list(object(&[
+                ("name", text()),
+                ("type", json!({"enum": ["text", "number"]})),
+                ("kind", kind),
+            ])),
+        ),
+    ])
 }
 
 fn counts(with_time: bool) -> Json {
