@@ -104,7 +104,7 @@ def processor_ms(function):
 
 
 def measure(folder, emulators):
-    chain = Chain("counted", emulators, harness.PROGRAMS, folder, shards=1)
+    chain = Chain("counted", emulators, folder, shards=1)
     s3, kinesis = Counter(emulators.s3_url), Counter(emulators.kinesis_url)
     chain.environment |= {"AWS_ENDPOINT_URL_S3": s3.url, "AWS_ENDPOINT_URL_KINESIS": kinesis.url}
     chain.hitlake("site", "put", "-", stdin=json.dumps({"id": 1, "name": "Shop", "timezone": str(history.ZONE)}))

@@ -114,9 +114,8 @@ class Gate:
 class Chain:
     """Everything that a deployment has, with a bucket and a stream of its own."""
 
-    def __init__(self, name, emulators, programs, folder, shards=2):
+    def __init__(self, name, emulators, folder, shards=2):
         self.folder = folder
-        self.programs = programs
         self.name = name
         self.kinesis_gate, self.s3_gate = Gate(emulators.kinesis_url), Gate(emulators.s3_url)
         self.kinesis = client("kinesis", emulators.kinesis_url)
@@ -141,7 +140,7 @@ class Chain:
     def function(self, name):
         """The function of this name, started when it is first asked for."""
         if name not in self.functions:
-            self.functions[name] = Lambda(self.programs / name, self.environment, self.folder / f"{name}.log")
+            self.functions[name] = Lambda(harness.program(name), self.environment, self.folder / f"{name}.log")
         return self.functions[name]
 
     def restart(self, name):

@@ -200,7 +200,7 @@ def through_apis(address):
 @contextlib.contextmanager
 def deployment(folder, running):
     """A bucket and a stream as env.json names them, with a site and a token."""
-    chain = Chain(STORE, running, harness.PROGRAMS, folder)
+    chain = Chain(STORE, running, folder)
     chain.kinesis.create_stream(StreamName=STREAM, ShardCount=1)
     chain.environment |= {"HITLAKE_STORE": f"s3://{STORE}/hitlake", "HITLAKE_STREAM": f"kinesis:{STREAM}"}
     try:

@@ -25,7 +25,7 @@ MATOMO, APACHE = 1, 2
 @pytest.fixture
 def chain(request, emulators, tmp_path):
     name = request.node.name.replace("_", "-").removeprefix("test-")[:50].strip("-")
-    running = Chain(name, emulators, harness.PROGRAMS, tmp_path)
+    running = Chain(name, emulators, tmp_path)
     running.hitlake("site", "put", "-", stdin=json.dumps({
         "id": MATOMO, "name": "Matomo", "ecommerce": True,
         "goals": [{"id": 1, "name": "One", "match": "manual"}, {"id": 2, "name": "Two", "match": "manual"}]}))
