@@ -246,15 +246,16 @@ fn timezone(asked: &[Asked]) -> Option<&str> {
 
 /// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
 fn calendar(question: &Question, site: &Site) -> Calendar {
-    let zone_of = |day: Date| {
-        question.tz.clone().unwrap_or_else(|| {
-            let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
-            site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
-        })
-    };
+    let zone_of = |day: Date| question.tz.clone().unwrap_or_else(|| zone_on(site, day));
     let dates = (question.from, question.to);
     let needs_hours = needs_hours(question) || question.interval == Interval::Hour;
     Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
+}
+
+/// The zone that is the site's own on a day.
+fn zone_on(site: &Site, day: Date) -> TimeZone {
+    let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
+    site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
 }
 
 /// The site's dates that the question's days lie in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::Asked;
+use super::{Asked, zone_on};
 use crate::plan::Plan;
 use crate::question::{Question, Refused};
 use crate::sql::{self, OfSite, Unsaid};
@@ -39,13 +39,9 @@ fn zone(asked: &Asked, question: &Question) -> Option<TimeZone> {
     if let Some(zone) = &question.tz {
         return Some(zone.clone());
     }
-    let noon = |day: Date| {
-        let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
-        asked.site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
-    };
     let first = question.from.yesterday().unwrap_or(question.from);
     let last = question.to.tomorrow().unwrap_or(question.to);
-    let zone = noon(first);
+    let zone = zone_on(&asked.site, first);
     let mut days = first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last);
-    days.all(|day| noon(day) == zone).then_some(zone)
+    days.all(|day| zone_on(&asked.site, day) == zone).then_some(zone)
 }
