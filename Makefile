@@ -44,10 +44,11 @@ cost: ## The tables of docs/COST.md, from tests/bench/counted.json and prices
 
 check: ## Format, clippy with warnings as errors, documentation, dependencies
 	$(CARGO) fmt --all --check
-	@# What is fetched for the dependencies' check need not wait for the compiler.
+	@# What is fetched for the dependencies' check need not wait for the compiler. There are no examples:
+	@# asking for them makes Cargo take the features of clippy's build, which is used again.
 	./tests/deny & deny=$$!; \
 	$(CARGO) clippy --workspace --all-targets --features hitlake-tests/bench --locked -- -D warnings && \
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked && \
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --lib --examples --features hitlake-tests/bench --locked && \
 	wait $$deny
 
 tracker: ## Build tracker/dist/tracker.js

@@ -10,6 +10,7 @@ mod close;
 mod columns;
 mod objects;
 mod records;
+pub mod report;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,10 @@
 //! CloudWatch makes metrics of a bare JSON object on standard output by itself. A batch is what one
 //! call of the function brought: a request, for ingest and query. Counts, bytes and times are in
 //! it, and why hits were dropped; no address, user agent, path or body.
+//!
+//! A metric costs money in each hour in which it is sent, and its name bytes in each line: metrics are
+//! what an alarm or the dashboard of template.yaml watches (tests/template compares), all else is a
+//! detail, which CloudWatch Logs Insights finds by name.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +63,8 @@ impl Line {
     #[must_use]
     pub fn new(service: &'static str, now_ms: i64, ended: Ended) -> Self {
         Self::meanwhile(service, now_ms)
-            .metric("BatchDuration", "Milliseconds", ended.duration_ms)
-            .count("ColdStarts", u64::from(ended.cold_start))
+            .detail("BatchDuration", ended.duration_ms)
+            .detail("ColdStarts", u64::from(ended.cold_start))
     }
 
     /// A line of a batch that has not ended yet: for what must be said even if it never does.
@@ -69,19 +73,13 @@ impl Line {
         Self { service, now_ms, metrics: Vec::new(), values: Map::new() }
     }
 
-    /// A number of things.
+    /// A number of things, as a metric.
     #[must_use]
     pub fn count(self, name: &str, value: u64) -> Self {
         self.metric(name, "Count", value)
     }
 
-    /// A number of bytes.
-    #[must_use]
-    pub fn bytes(self, name: &str, value: u64) -> Self {
-        self.metric(name, "Bytes", value)
-    }
-
-    /// A time.
+    /// A time, as a metric.
     #[must_use]
     pub fn seconds(self, name: &str, value: u64) -> Self {
         self.metric(name, "Seconds", value)
@@ -95,8 +93,8 @@ impl Line {
 
     /// Something to be read in the log that makes no metric.
     #[must_use]
-    pub fn detail(mut self, name: &str, value: Value) -> Self {
-        self.values.insert(name.to_owned(), value);
+    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.values.insert(name.to_owned(), value.into());
         self
     }
 
@@ -129,7 +127,8 @@ mod tests {
         let ended = Ended { duration_ms: 5, cold_start: true };
         let line = Line::new("append", 1_000, ended)
             .count("Hits", 3)
-            .bytes("BytesWritten", 7)
+            .seconds("Late", 7)
+            .detail("BytesWritten", 9)
             .detail("dropped_by", json!({"origin": 1}));
         let text = line.text();
         assert!(!text.contains('\n'));
@@ -142,8 +141,10 @@ mod tests {
         assert_eq!(directive["Namespace"], NAMESPACE);
         let metrics = directive["Metrics"].as_array().unwrap();
         let names: Vec<&str> = metrics.iter().map(|it| it["Name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["BatchDuration", "ColdStarts", "Hits", "BytesWritten"]);
+        assert_eq!(names, ["Hits", "Late"]);
         assert!(names.iter().all(|name| line[*name].is_number()));
+        let details = ["BatchDuration", "ColdStarts", "BytesWritten"];
+        assert_eq!(details.map(|name| line[name].as_u64().unwrap()), [5, 1, 9]);
         for dimension in directive["Dimensions"][0].as_array().unwrap() {
             assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
         }

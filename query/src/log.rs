@@ -18,11 +18,11 @@ pub fn line(answer: &ApiGatewayV2httpResponse, now_ms: i64, ended: Ended) -> Lin
     let status = answer.status_code;
     Line::new("query", now_ms, ended)
         .count("QuestionsAnswered", u64::from(status < 400))
-        .count("QuestionsRefused", u64::from((400..500).contains(&status)))
-        .count("QuestionsFailed", u64::from(status >= 500))
-        .bytes("BytesAnswered", bytes as u64)
-        .detail("status", status.into())
-        .detail("request_id", request_id(answer).into())
+        .detail("QuestionsRefused", u64::from((400..500).contains(&status)))
+        .detail("QuestionsFailed", u64::from(status >= 500))
+        .detail("BytesAnswered", bytes as u64)
+        .detail("status", status)
+        .detail("request_id", request_id(answer))
 }
 
 fn request_id(answer: &ApiGatewayV2httpResponse) -> Option<String> {

@@ -133,6 +133,20 @@ def test_table_finds_its_dates_by_itself():
     assert in_guide.items() <= {name: str(value).replace("${FirstDate}", first) for name, value in parameters.items()}.items()
 
 
+@pytest.mark.parametrize(("workgroup", "limit"), [("QueryWorkGroup", "QueryScanLimitBytes"), ("BiWorkGroup", "BiScanLimitBytes")])
+def test_a_question_that_scans_too_much_is_cut_off(workgroup, limit):
+    resources = check.translated()["Resources"]
+    configuration = resources[workgroup]["Properties"]["WorkGroupConfiguration"]
+    # Not enforced, a client may bring limits of its own.
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["BytesScannedCutoffPerQuery"] == {"Ref": limit}
+    # Athena takes no less than 10 MB.
+    parameter = TEMPLATE["Parameters"][limit]
+    assert parameter["Default"] >= parameter["MinValue"] >= 10_000_000
+    others = [name for name, it in resources.items() if it["Type"] == "AWS::Athena::WorkGroup"]
+    assert sorted(others) == ["BiWorkGroup", "QueryWorkGroup"], "a workgroup without a limit"
+
+
 def test_hot_objects_are_shown_to_nobody():
     assert not [name for name, it in TABLES.items() if "/hot/" in json.dumps(it)]
 

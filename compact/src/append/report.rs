@@ -75,12 +75,12 @@ impl Report {
     #[must_use]
     pub fn metrics(&self, now_ms: i64) -> Line {
         Line::new(SERVICE, now_ms, self.ended)
-            .count("RecordsReceived", self.done.received as u64)
+            .detail("RecordsReceived", self.done.received as u64)
             .count("HitsStored", self.done.stored as u64)
-            .count("HitsErased", self.done.erased as u64)
+            .detail("HitsErased", self.done.erased as u64)
             .count("RecordsRejected", self.rejected())
-            .count("BatchesFailed", 0)
-            .bytes("BytesWritten", self.done.bytes as u64)
+            .detail("BatchesFailed", 0)
+            .detail("BytesWritten", self.done.bytes as u64)
             .detail("rejected_by", json!(self.done.rejected))
             .detail("dropped_by", json!(self.done.dropped))
     }
@@ -93,7 +93,7 @@ impl Report {
 /// The line of a batch that failed and comes again.
 #[must_use]
 pub fn failed(now_ms: i64, ended: Ended) -> Line {
-    Line::new(SERVICE, now_ms, ended).count("BatchesFailed", 1)
+    Line::new(SERVICE, now_ms, ended).count("HitsStored", 0).detail("BatchesFailed", 1)
 }
 
 #[cfg(test)]

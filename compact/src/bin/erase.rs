@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use compact::erase::{Answer, Erase};
+use compact::erase::{Answer, Erase, report};
 use compact::merge::Merge;
-use lake::clock::SystemClock;
+use lake::clock::{Clock as _, SystemClock};
 use lake::environment::Environment;
 use lake::limits::ORDER_SEEN_MS;
+use lake::metrics::Started;
 use lake::store::StoreUrl;
 use lake::store::aws::Aws;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -24,7 +25,11 @@ async fn main() -> Result<(), Error> {
     }
     let erase = &erase;
     lambda_runtime::run(service_fn(|_: LambdaEvent<serde_json::Value>| async move {
-        Ok::<Answer, Error>(Answer { erasures: erase.run().await? })
+        let started = Started::now();
+        let carried = erase.run().await;
+        let ended = started.ended();
+        report::line(carried.as_deref().ok(), SystemClock.now_ms(), ended).write();
+        Ok::<Answer, Error>(Answer { erasures: carried? })
     }))
     .await
 }

@@ -21,11 +21,11 @@ pub fn line(answer: Option<&Answer>, now_ms: i64, ended: Ended) -> Line {
     let dates = answer.map(|answer| answer.dates.as_slice()).unwrap_or_default();
     let sum = |of: fn(&super::Merged) -> u64| dates.iter().map(of).sum();
     Line::new(SERVICE, now_ms, ended)
-        .count("DatesMerged", dates.len() as u64)
+        .detail("DatesMerged", dates.len() as u64)
         .count("RowsWritten", sum(|date| date.rows as u64))
-        .count("DuplicatesDropped", sum(|date| date.duplicates as u64))
-        .count("MergesFailed", u64::from(answer.is_none()))
-        .bytes("BytesWritten", sum(|date| date.bytes))
+        .detail("DuplicatesDropped", sum(|date| date.duplicates as u64))
+        .detail("MergesFailed", u64::from(answer.is_none()))
+        .detail("BytesWritten", sum(|date| date.bytes))
 }
 
 #[cfg(test)]

@@ -55,13 +55,12 @@ impl Counted {
         let by_reason: BTreeMap<&str, u64> =
             self.dropped.iter().map(|(reason, count)| (reason.name(), *count)).collect();
         Line::new("ingest", now_ms, ended)
-            .count("HitsReceived", self.accepted + self.refused + dropped)
+            .detail("HitsReceived", self.accepted + self.refused + dropped)
             .count("HitsAccepted", self.accepted)
             .count("HitsDropped", dropped)
-            .count("HitsRefused", self.refused)
-            .count("RequestsFailed", u64::from(status >= 500))
-            .bytes("BytesPut", self.bytes)
-            .detail("status", status.into())
+            .detail("HitsRefused", self.refused)
+            .detail("BytesPut", self.bytes)
+            .detail("status", status)
             .detail("dropped_by", json!(by_reason))
     }
 }
