@@ -57,7 +57,7 @@ async fn run(hits: u64, memory_mb: u64, fresh: u64, kept: Option<PathBuf>) {
         reset_peak();
         let largest = watch(scratch.clone());
         let (began, began_cpu) = (Instant::now(), cpu_seconds());
-        let answer = merge.handle(Request { dates: Some(vec![DT]) }).await.unwrap();
+        let answer = merge.handle(Request::of(vec![DT])).await.unwrap();
         let (took, cpu) = (began.elapsed(), cpu_seconds() - began_cpu);
         let (peak_scratch, watching) = largest;
         watching.abort();

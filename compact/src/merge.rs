@@ -15,6 +15,7 @@ mod look;
 mod rejected;
 pub mod report;
 mod scratch;
+mod share;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -41,6 +42,7 @@ use goals::GoalsCache;
 pub use look::Found;
 use look::LastCheck;
 use scratch::Scratch;
+pub use share::{Share, ShareError};
 
 /// The variable that names the memory of a merge, in MiB.
 pub const MEMORY_VARIABLE: &str = "HITLAKE_MERGE_MEMORY_MB";
@@ -92,14 +94,32 @@ pub struct Merged {
     /// Rows dropped because their id was there already.
     #[serde(default)]
     pub duplicates: usize,
+    /// Parts that the date has.
+    #[serde(skip)]
+    pub parts: u16,
+    /// How long the slowest of the parts took that were merged, milliseconds.
+    #[serde(skip)]
+    pub slowest_ms: i64,
 }
 
-/// What the merge function takes: nothing (all dates that are due), or dates to merge now.
+/// What the merge function takes: nothing (all dates that are due), or dates to merge now; and
+/// which share of them, where several runs divide the work.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Request {
     /// Dates to merge whether they are due or not.
     #[serde(default)]
     pub dates: Option<Vec<Date>>,
+    /// Which of the dates' parts: the fields `share` and `of` of the event.
+    #[serde(flatten)]
+    pub share: Share,
+}
+
+impl Request {
+    /// Merges these dates now, due or not.
+    #[must_use]
+    pub fn of(dates: Vec<Date>) -> Self {
+        Self { dates: Some(dates), share: Share::default() }
+    }
 }
 
 /// What the merge function returns.
@@ -139,21 +159,24 @@ impl Merge {
     /// When a date could not be merged; the others have been.
     pub async fn handle(&self, request: Request) -> anyhow::Result<Answer> {
         match request.dates {
-            Some(dates) => self.merge(&dates, Anew::Nothing).await,
-            None => self.keep_house(&self.look().await?).await,
+            Some(dates) => self.merge(&dates, Anew::Nothing, request.share).await,
+            None => self.keep_house(&self.look(request.share).await?).await,
         }
     }
 
-    /// Merges the dates that were found to be due; then deletes the hot objects that the table has
-    /// held for a day, rejected records that are old, and salts that are not to recognise anybody
-    /// any more.
+    /// Merges the dates that were found to be due; then, where one share of several does what is no
+    /// date's, folds accounts together, and deletes rejected records that are old and salts that
+    /// are not to recognise anybody any more.
     ///
     /// # Errors
     ///
     /// When a date could not be merged; the others have been.
     pub async fn keep_house(&self, found: &Found) -> anyhow::Result<Answer> {
         let due: Vec<Date> = found.due.iter().map(|due| due.dt).collect();
-        let merged = self.merge(&due, Anew::Nothing).await;
+        let merged = self.merge(&due, Anew::Nothing, found.share).await;
+        if !found.share.keeps_house() {
+            return merged;
+        }
         // A date that cannot be merged keeps nothing else from its turn.
         self.fold_old_accounts().await?;
         self.delete_old_rejected().await?;
@@ -169,7 +192,7 @@ impl Merge {
     /// As [`Merge::handle`].
     pub async fn merge_all(&self) -> anyhow::Result<Answer> {
         let dates = self.hot_dates().await?;
-        self.merge(&dates, Anew::Nothing).await
+        self.merge(&dates, Anew::Nothing, Share::default()).await
     }
 
     /// Works history out anew in this, on every date that it concerns; waiting hits of these dates
@@ -180,15 +203,15 @@ impl Merge {
     /// As [`Merge::handle`]; run again, it goes on with what is left.
     pub async fn reapply(&self, anew: Anew) -> anyhow::Result<Answer> {
         let dates: Vec<Date> = self.dates().await?.iter().map(|date| date.dt).collect();
-        self.merge(&dates, anew).await
+        self.merge(&dates, anew, Share::default()).await
     }
 
-    async fn merge(&self, dates: &[Date], anew: Anew) -> anyhow::Result<Answer> {
+    async fn merge(&self, dates: &[Date], anew: Anew, share: Share) -> anyhow::Result<Answer> {
         let mut answer = Answer::default();
         let mut failed = None;
         self.goals.forget().await;
         for &dt in dates {
-            match self.merge_date(dt, anew).await {
+            match self.merge_date(dt, anew, share).await {
                 Ok(merged) => answer.dates.extend(merged),
                 Err(error) => {
                     tracing::error!(%dt, "date {dt} not merged: {error:#}");

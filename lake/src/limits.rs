@@ -58,6 +58,10 @@ pub const MERGE_LARGE_AFTER_MS: i64 = 60 * 60_000;
 pub const LARGE_DATE_DAY_MS: i64 = 24 * 3_600_000;
 /// A large date is merged when its waiting hits reach the table's rows divided by this.
 pub const MERGE_LARGE_SHARE: u64 = 4;
+/// How long Lambda lets a function run at most.
+pub const LAMBDA_LONGEST_MS: i64 = 15 * 60_000;
+/// A merge of one part of a date that takes longer warns that the date is to have more parts.
+pub const MERGE_SLOW_MS: i64 = LAMBDA_LONGEST_MS / 2;
 /// A hot object is deleted when the table has held it for this long.
 pub const HOT_KEPT_MS: i64 = 24 * 3_600_000;
 /// Accounts of a date without hits to merge are folded together when one is this old.

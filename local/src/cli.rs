@@ -47,6 +47,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Merge waiting hits into the table now
     Merge(MergeArgs),
+    /// Show or change into how many parts dates are divided, for days of very many hits
+    Parts(PartsArgs),
     /// Ask the metrics API a question
     Query(Box<QueryArgs>),
     /// Show what became of every hit, by hour of receipt
@@ -144,6 +146,16 @@ pub struct MergeArgs {
     /// Only this date (YYYY-MM-DD); may be given more than once
     #[arg(long, value_name = "DATE")]
     pub date: Vec<Date>,
+}
+
+/// `hitlake parts`
+#[derive(Debug, Args)]
+pub struct PartsArgs {
+    /// Parts of dates to come; without it nothing is changed
+    pub parts: Option<u16>,
+    /// First date (YYYY-MM-DD) that has so many; without it the first that can
+    #[arg(long, value_name = "DATE", requires = "parts")]
+    pub from: Option<Date>,
 }
 
 /// `hitlake erase`

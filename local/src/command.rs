@@ -4,6 +4,7 @@ pub mod erase;
 pub mod import;
 pub mod ledger;
 pub mod merge;
+pub mod parts;
 pub mod query;
 pub mod reapply;
 pub mod replay;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use hitlake::cli::{Cli, Command};
 use hitlake::command::{
-    erase, import, ledger, merge, query, reapply, replay, serve, site, status, token,
+    erase, import, ledger, merge, parts, query, reapply, replay, serve, site, status, token,
 };
 use hitlake::error::exit_code;
 use hitlake::place::Place;
@@ -39,6 +39,7 @@ async fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Token(command) => token::run(&place, command).await,
         Command::Import(args) => import::run(&place, args).await,
         Command::Merge(args) => merge::run(&place, args).await,
+        Command::Parts(args) => parts::run(&place, args).await,
         Command::Query(args) => query::run(&place, args).await,
         Command::Ledger(args) => ledger::run(&place, args).await,
         Command::Status => status::run(&place).await,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compact::merge::Merge;
+use compact::merge::{Merge, Share};
 use futures_util::TryStreamExt as _;
 use lake::clock::{ManualClock, Random as _, SeededRandom};
 use lake::store::StoreRef;
@@ -69,7 +69,7 @@ async fn missed_by_merge(house: &House) -> u64 {
 async fn missed_at(house: &House, now_ms: i64) -> u64 {
     let clock = Arc::new(ManualClock::at(now_ms));
     let merge = Merge::new(Arc::clone(&house.store), clock, house.merge.scratch.clone());
-    merge.look().await.unwrap().unexplained.unwrap()
+    merge.look(Share::default()).await.unwrap().unexplained.unwrap()
 }
 
 #[tokio::test]
@@ -305,15 +305,19 @@ async fn killed_between_any_two_calls_leaves_nothing_unexplained() {
 #[tokio::test]
 async fn the_merge_looks_for_missing_hits_once_an_hour() {
     let house = settled().await;
-    let first = house.merge.look().await.unwrap();
+    let first = house.merge.look(Share::default()).await.unwrap();
     assert_eq!(first.unexplained, Some(0));
     for path in paths(&house.store, "hot").await {
         house.store.delete(&path).await.unwrap();
     }
     house.clock.advance(HOUR_MS - 1);
-    assert_eq!(house.merge.look().await.unwrap().unexplained, None, "not an hour yet");
+    assert_eq!(
+        house.merge.look(Share::default()).await.unwrap().unexplained,
+        None,
+        "not an hour yet"
+    );
     house.clock.advance(1);
-    assert!(house.merge.look().await.unwrap().unexplained.unwrap() > 0);
+    assert!(house.merge.look(Share::default()).await.unwrap().unexplained.unwrap() > 0);
 }
 
 #[tokio::test]

@@ -134,6 +134,25 @@ def test_merge_memory_budget_leaves_room():
         assert values["BudgetMb"] <= values["MemoryMb"] * 2 // 3, size
 
 
+def test_every_tick_calls_each_share_once():
+    rule = TEMPLATE["Resources"]["MergeFunctionTick"]["Properties"]
+    assert len(rule["Targets"]) <= 5, "a rule has no more targets"
+    assert TEMPLATE["Conditions"]["HasSecondShare"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "MergeShares"}, 1]}]}
+    assert TEMPLATE["Conditions"]["HasFourShares"] == {"Fn::Equals": [{"Ref": "MergeShares"}, 4]}
+    holds = {"HasSecondShare": {2, 4}, "HasFourShares": {4}}
+    for shares in TEMPLATE["Parameters"]["MergeShares"]["AllowedValues"]:
+        called = []
+        for target in rule["Targets"]:
+            if "Fn::If" in target:
+                condition, target, otherwise = target["Fn::If"]
+                assert otherwise == check.NO_VALUE
+                if shares not in holds[condition]:
+                    continue
+            assert check.spelt(target["Arn"]) == "${MergeFunction.Arn}"
+            called.append(json.loads(target["Input"]["Fn::Sub"].replace("${MergeShares}", str(shares))))
+        assert called == [{"share": share, "of": shares} for share in range(shares)]
+
+
 def test_env_json_names_only_what_the_template_declares():
     for name, given in check.read_json("env.json").items():
         assert name in GIVEN

@@ -47,6 +47,7 @@ EXPECTED = {
     "append-batch": {"batchItemFailures": []},
     "append-batch-with-poison": {"batchItemFailures": []},
     "merge-schedule": {},
+    "merge-schedule-shared": {},
     "merge-dates": {},
     "erase-schedule": {"erasures": []},
     "query-health": {"statusCode": 200, "body": '{"status":"ok"}'},

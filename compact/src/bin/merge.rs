@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         let started = Started::now();
         let answer = run(merge, event.payload).await;
+        answer.iter().for_each(report::warn);
         report::line(answer.as_ref().ok(), SystemClock.now_ms(), started.ended()).write();
         Ok::<Answer, Error>(answer?)
     }))
@@ -34,7 +35,7 @@ async fn run(merge: &Merge, request: Request) -> anyhow::Result<Answer> {
     if request.dates.is_some() {
         return merge.handle(request).await;
     }
-    let found = merge.look().await?;
+    let found = merge.look(request.share).await?;
     report::found(&found, SystemClock.now_ms()).write();
     merge.keep_house(&found).await
 }

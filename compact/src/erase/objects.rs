@@ -13,8 +13,8 @@ use object_store::path::Path;
 
 use super::columns::{Step, each};
 use super::{Erase, Round};
-use crate::merge::Anew;
 use crate::merge::facts::Facts;
+use crate::merge::{Anew, Share};
 
 /// By number of an order: rows of an object that it covers.
 type CoveredRows = BTreeMap<usize, u64>;
@@ -55,7 +55,7 @@ impl Erase {
         if paths.clone().all(|path| held(&table, path)) {
             return Ok(());
         }
-        self.merge.merge_date(dt, Anew::Nothing).await?;
+        self.merge.merge_date(dt, Anew::Nothing, Share::default()).await?;
         let table = self.merge.table(dt).await?;
         let hot = self.merge.hot_objects(dt).await?;
         // The merge itself may have deleted it, and the table have forgotten it a day after.

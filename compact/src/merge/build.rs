@@ -31,7 +31,9 @@ use jiff::civil::Date;
 use lake::columns::schema_for_reading;
 use lake::goals::Goals;
 use lake::layout::{HOLDS_KEY, Holds, MERGED_KEY, MergedFooter};
-use lake::limits::{MERGE_BASE_BYTES, MERGE_MAX_RUNS, MERGE_ROW_BYTES, MERGE_ROW_PEAK_BYTES};
+use lake::limits::{
+    LARGE_DATE_ROWS, MERGE_BASE_BYTES, MERGE_MAX_RUNS, MERGE_ROW_BYTES, MERGE_ROW_PEAK_BYTES,
+};
 use lake::orders::Orders;
 use lake::parquet_file::{Writer, adapt};
 
@@ -145,6 +147,12 @@ impl Memory {
 /// Builds it; takes minutes of computing for a large date, so not on the threads that serve.
 pub(super) fn build(job: Job) -> anyhow::Result<Built> {
     let memory = Memory::divide(&job)?;
+    if memory.rows_here > LARGE_DATE_ROWS {
+        // Said before: a run that Lambda cuts off says nothing at its end.
+        let Job { dt, part, .. } = job;
+        let Memory { rows, buckets, .. } = memory;
+        tracing::info!(%dt, part, rows, buckets, "date {dt}: {rows} hits are read");
+    }
     let plan = Plan::make(&job, &memory)?;
     let mut output = Output::create(&job, memory.rows_here)?;
     if memory.buckets == 1 {

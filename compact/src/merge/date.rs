@@ -21,10 +21,13 @@ use super::build::{self, Anew, Built};
 use super::facts::Facts;
 use super::fetch::{Fetched, fetch};
 use super::scratch::Scratch;
-use super::{Merge, Merged};
+use super::{Merge, Merged, Share};
 
 /// How often a date is begun again because its objects changed meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
+
+/// The part with which the deletion of a date's hot objects goes.
+pub(super) const FIRST_PART: u16 = 0;
 
 /// What is to be done about one part of a date.
 #[derive(Debug, Clone, Copy)]
@@ -54,15 +57,25 @@ enum Attempt {
 }
 
 impl Merge {
-    /// Merges what waits for a date, part by part; nothing when nothing waits.
-    pub(crate) async fn merge_date(&self, dt: Date, anew: Anew) -> anyhow::Result<Option<Merged>> {
-        self.delete_held(dt).await?;
+    /// Merges what waits for the parts of a date that are of this share, one after the other;
+    /// nothing when nothing waits.
+    pub(crate) async fn merge_date(
+        &self,
+        dt: Date,
+        anew: Anew,
+        share: Share,
+    ) -> anyhow::Result<Option<Merged>> {
+        if share.takes(dt, FIRST_PART) {
+            self.delete_held(dt).await?;
+        }
         let parts = self.parts(dt).await?;
-        let mut whole = Merged { dt, ..Merged::default() };
+        let mut whole = Merged { dt, parts, ..Merged::default() };
         let mut any = false;
         let mut erased_from = BTreeSet::new();
-        for part in 0..parts {
+        for part in (0..parts).filter(|part| share.takes(dt, *part)) {
+            let began_ms = self.clock.now_ms();
             let done = self.merge_part(Job { dt, part, parts, anew, rewrites: false }).await?;
+            whole.slowest_ms = whole.slowest_ms.max(self.clock.now_ms() - began_ms);
             any |= done.replaced;
             whole.rows += done.merged.rows;
             whole.bytes += done.merged.bytes;

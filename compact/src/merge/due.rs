@@ -4,16 +4,15 @@
 //! A date is large from the first hour on when its hits come at a rate that makes it large:
 //! else a day that ends at 6 million hits would be written as often as a small one until then.
 
-use std::sync::Arc;
-
 use jiff::civil::Date;
 use lake::limits::{
     LARGE_DATE_DAY_MS, LARGE_DATE_ROWS, MERGE_AFTER_MS, MERGE_LARGE_AFTER_MS, MERGE_LARGE_SHARE,
 };
 use object_store::ObjectMeta;
 
-use super::Merge;
+use super::date::FIRST_PART;
 use super::facts::Facts;
+use super::{Merge, Share};
 
 /// What is known of a date without reading a hit.
 #[derive(Debug, Clone, Copy)]
@@ -63,39 +62,42 @@ pub struct Due {
 }
 
 impl Merge {
-    /// The dates among these that are due. One that cannot be looked at counts as due: its merge
-    /// fails and says why, and the others go on.
-    pub(super) async fn due_dates(&self, hot: &[Date]) -> Vec<Due> {
+    /// The dates among these of which parts of this share are due. One that cannot be looked at
+    /// counts as due: its merge fails and says why, and the others go on.
+    pub(super) async fn due_dates(&self, hot: &[Date], share: Share) -> Vec<Due> {
         let mut due = Vec::new();
         for &dt in hot {
-            let late_ms = self.late_ms(dt).await.unwrap_or(Some(0));
+            let late_ms = self.late_ms(dt, share).await.unwrap_or(Some(0));
             due.extend(late_ms.map(|late_ms| Due { dt, late_ms }));
         }
         due
     }
 
-    async fn late_ms(&self, dt: Date) -> anyhow::Result<Option<i64>> {
+    async fn late_ms(&self, dt: Date, share: Share) -> anyhow::Result<Option<i64>> {
         let now_ms = self.clock.now_ms();
         let hot = self.hot_objects(dt).await?;
         let parts = self.table(dt).await?;
+        let own = (0..).zip(&parts).filter(|(part, _)| share.takes(dt, *part));
+        let own: Vec<&Facts> = own.map(|(_, facts)| facts.as_ref()).collect();
         let expired = |object: &&ObjectMeta| {
             parts.iter().all(|part| part.held_long_enough(&object.location, now_ms))
         };
-        let is_to_clean = hot.iter().any(|object| expired(&object));
-        let late_ms = self.backlog(&hot, &parts).and_then(Backlog::late_ms);
+        let is_to_clean = share.takes(dt, FIRST_PART) && hot.iter().any(|object| expired(&object));
+        let table_rows = parts.iter().map(|part| part.rows).sum();
+        let late_ms = self.backlog(&hot, &own, table_rows).and_then(Backlog::late_ms);
         Ok(late_ms.or(is_to_clean.then_some(0)))
     }
 
-    /// What waits of a date; nothing when nothing does.
-    fn backlog(&self, hot: &[ObjectMeta], parts: &[Arc<Facts>]) -> Option<Backlog> {
+    /// What waits for some parts of a date of `table_rows` rows; nothing when nothing does.
+    fn backlog(&self, hot: &[ObjectMeta], parts: &[&Facts], table_rows: u64) -> Option<Backlog> {
         let waits =
             |object: &&ObjectMeta| parts.iter().any(|part| !part.holds.contains(&object.location));
         let waiting: Vec<&ObjectMeta> = hot.iter().filter(waits).collect();
         let oldest = waiting.iter().map(|object| object.last_modified.timestamp_millis()).min();
         let bytes = waiting.iter().map(|object| object.size).sum();
         Some(Backlog {
-            table_rows: parts.iter().map(|part| part.rows).sum(),
-            waiting_rows: waiting_rows(bytes, parts.first().map(AsRef::as_ref)),
+            table_rows,
+            waiting_rows: waiting_rows(bytes, parts.first().copied()),
             waited_ms: self.clock.now_ms() - oldest?,
         })
     }

@@ -16,9 +16,9 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use parquet::errors::ParquetError;
 
-use super::Merge;
 use super::due::Due;
 use super::facts::Facts;
+use super::{Merge, Share};
 
 /// Hours in which each date's turn comes once.
 const TURNS: i64 = 24;
@@ -28,6 +28,8 @@ const TURNS: i64 = 24;
 pub struct Found {
     /// The dates to be merged.
     pub due: Vec<Due>,
+    /// Which of their parts.
+    pub share: Share,
     /// Hits that were accepted and are nowhere; nothing when it was not looked at.
     pub unexplained: Option<u64>,
 }
@@ -45,22 +47,24 @@ impl Found {
 pub(super) struct LastCheck(AtomicI64);
 
 impl Merge {
-    /// Looks which dates are due, and now and then for hits that are missing.
+    /// Looks which dates have parts of this share that are due; the share that keeps the house also
+    /// looks for hits that are missing, once an hour.
     ///
     /// # Errors
     ///
     /// When the store cannot be listed.
-    pub async fn look(&self) -> anyhow::Result<Found> {
+    pub async fn look(&self, share: Share) -> anyhow::Result<Found> {
         let hot = self.hot_dates().await?;
-        let due = self.due_dates(&hot).await;
+        let due = self.due_dates(&hot, share).await;
         let now_ms = self.clock.now_ms();
         let last_ms = self.last_check.0.load(Ordering::Relaxed);
-        if last_ms != 0 && now_ms - last_ms < LEDGER_CHECKED_EVERY_MS {
-            return Ok(Found { due, unexplained: None });
+        let looked_lately = last_ms != 0 && now_ms - last_ms < LEDGER_CHECKED_EVERY_MS;
+        if looked_lately || !share.keeps_house() {
+            return Ok(Found { due, share, unexplained: None });
         }
         let unexplained = self.unexplained(&hot, now_ms).await?;
         self.last_check.0.store(now_ms, Ordering::Relaxed);
-        Ok(Found { due, unexplained: Some(unexplained) })
+        Ok(Found { due, share, unexplained: Some(unexplained) })
     }
 
     /// Hits missing from dates whose accounts changed within a day and from those whose turn it is.

@@ -1,8 +1,9 @@
 //! The log events of a run of the merge.
 
+use lake::limits::{LAMBDA_LONGEST_MS, MERGE_SLOW_MS};
 use lake::metrics::{Ended, Line};
 
-use super::{Answer, Found};
+use super::{Answer, Found, Merged};
 
 const SERVICE: &str = "merge";
 
@@ -19,7 +20,7 @@ pub fn found(found: &Found, now_ms: i64) -> Line {
 #[must_use]
 pub fn line(answer: Option<&Answer>, now_ms: i64, ended: Ended) -> Line {
     let dates = answer.map(|answer| answer.dates.as_slice()).unwrap_or_default();
-    let sum = |of: fn(&super::Merged) -> u64| dates.iter().map(of).sum();
+    let sum = |of: fn(&Merged) -> u64| dates.iter().map(of).sum();
     Line::new(SERVICE, now_ms, ended)
         .detail("DatesMerged", dates.len() as u64)
         .count("RowsWritten", sum(|date| date.rows as u64))
@@ -28,16 +29,36 @@ pub fn line(answer: Option<&Answer>, now_ms: i64, ended: Ended) -> Line {
         .detail("BytesWritten", sum(|date| date.bytes))
 }
 
+/// Warns of dates of which one part took so long that a larger one would be cut off.
+pub fn warn(answer: &Answer) {
+    for warning in answer.dates.iter().filter_map(slow) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn slow(merged: &Merged) -> Option<String> {
+    let Merged { dt, rows, parts, slowest_ms, .. } = merged;
+    (*slowest_ms > MERGE_SLOW_MS).then(|| {
+        format!(
+            "the merge of {dt} took {} s, and Lambda ends it after {} s: {rows} rows, {parts} parts. Divide \
+             dates to come into more parts (docs/OPERATIONS.md, \"Days of very many hits\")",
+            slowest_ms / 1_000,
+            LAMBDA_LONGEST_MS / 1_000,
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merge::{Due, Merged};
+    use crate::merge::Due;
 
     #[test]
     fn what_was_found_is_said_and_what_was_not_looked_at_is_not() {
         let said = |late_ms: &[i64], unexplained| -> serde_json::Value {
             let due = late_ms.iter().map(|&late_ms| Due { dt: jiff::civil::Date::ZERO, late_ms });
-            let line = found(&Found { due: due.collect(), unexplained }, 1);
+            let found_now = Found { due: due.collect(), unexplained, ..Found::default() };
+            let line = found(&found_now, 1);
             serde_json::from_str(&line.text()).unwrap()
         };
         let late = said(&[0, 61_999, 2_000], Some(3));
@@ -46,6 +67,17 @@ mod tests {
         let idle = said(&[], None);
         assert_eq!((&idle["MergeLateSeconds"], idle.get("Unexplained")), (&0.into(), None));
         assert_eq!((&idle["service"], idle.get("BatchDuration")), (&"merge".into(), None));
+    }
+
+    #[test]
+    fn half_of_the_time_is_warned_of() {
+        let took = |slowest_ms| Merged { parts: 2, rows: 7, slowest_ms, ..Merged::default() };
+        assert_eq!(slow(&took(MERGE_SLOW_MS)), None);
+        let said = slow(&took(MERGE_SLOW_MS + 1_000)).unwrap();
+        assert!(
+            said.contains("took 451 s, and Lambda ends it after 900 s: 7 rows, 2 parts"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! A date merged over scratch has the rows of one merged in memory, and both those of the oracle.
 
-use compact::merge::Request;
-use lake::clock::{Random as _, SeededRandom};
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
-
 use crate::world::{DT, HOUR_MS, World, hits};
+use compact::merge::{Request, Share};
+use lake::clock::{Random as _, SeededRandom};
 
 /// So little that everything goes over scratch in many buckets.
 const TINY_BYTES: usize = 600_000;
@@ -23,7 +20,7 @@ async fn any_memory_and_any_batches_give_the_rows_of_the_oracle() {
             world.append(hits, draw(400) + 30).await;
             merge.memory_bytes = if draw(4) == 0 { 512 << 20 } else { TINY_BYTES };
             let before = world.answer().await;
-            merge.handle(Request { dates: Some(vec![DT]) }).await.unwrap();
+            merge.handle(Request::of(vec![DT])).await.unwrap();
             let table = world.table().await;
             assert_eq!(table, before, "seed {seed}: a merge changes no answer");
         }
@@ -64,21 +61,16 @@ async fn a_date_waits_a_quarter_of_an_hour() {
     world.append(&hits(1, 50), 50).await;
     let merge = world.merge();
     let hot = world.hot().await;
-    let first_ms = stamp_ms(&world, &hot[0]).await;
+    let first_ms = world.stamp_ms(&hot[0]).await;
     for (waited_ms, merged) in [(HOUR_MS / 4 - 1, 0), (HOUR_MS / 4, 1), (HOUR_MS / 4 + 1, 0)] {
         world.clock.set(first_ms + waited_ms);
         assert_eq!(merge.handle(Request::default()).await.unwrap().dates.len(), merged);
     }
     world.append(&hits(2, 50), 50).await;
     let waiting = world.hot().await.into_iter().find(|path| !hot.contains(path)).unwrap();
-    world.clock.set(stamp_ms(&world, &waiting).await + HOUR_MS);
-    let found = merge.look().await.unwrap();
+    world.clock.set(world.stamp_ms(&waiting).await + HOUR_MS);
+    let found = merge.look(Share::default()).await.unwrap();
     assert_eq!(found.late_ms(), HOUR_MS * 3 / 4);
     assert_eq!(merge.keep_house(&found).await.unwrap().dates.len(), 1);
-    assert_eq!(merge.look().await.unwrap().late_ms(), 0);
-}
-
-/// When the memory store wrote an object: by the machine's clock.
-async fn stamp_ms(world: &World, path: &Path) -> i64 {
-    world.store.head(path).await.unwrap().last_modified.timestamp_millis()
+    assert_eq!(merge.look(Share::default()).await.unwrap().late_ms(), 0);
 }

@@ -342,7 +342,7 @@ async fn erasures_and_a_merge_at_once_do_no_harm() {
         });
         let (one, two) = (erase_over(&world, &stores[0]), erase_over(&world, &stores[1]));
         let merge = world.merge_over(&stores[2]);
-        let merging = merge.handle(Request { dates: Some(vec![DT]) });
+        let merging = merge.handle(Request::of(vec![DT]));
         let done = tokio::join!(one.run(), two.run(), merging);
         if seed % 2 == 0 {
             assert!(done.0.is_ok() && done.1.is_ok() && done.2.is_ok(), "seed {seed}: {done:?}");
@@ -361,7 +361,7 @@ async fn a_merge_that_has_not_seen_the_order_brings_nobody_back() {
         let stalls = Rates { stalled: 1000, ..Rates::default() };
         let slow: StoreRef = Arc::new(FaultyStore::new(Arc::clone(&world.store), stalls, seed));
         let merge = world.merge_over(&slow);
-        let merging = merge.handle(Request { dates: Some(vec![DT]) });
+        let merging = merge.handle(Request::of(vec![DT]));
         let erasing = async {
             tokio::time::sleep(std::time::Duration::from_millis(900 * seed)).await;
             order_ann(&world).await;

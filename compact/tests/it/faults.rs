@@ -9,7 +9,7 @@ use lake::store::faulty::{FaultyStore, Rates};
 use crate::world::{DT, HOUR_MS, World, every, hits};
 
 async fn merged(merge: &Merge) -> bool {
-    merge.handle(Request { dates: Some(vec![DT]) }).await.is_ok()
+    merge.handle(Request::of(vec![DT])).await.is_ok()
 }
 
 /// A table with held hot objects that are a day old, and new ones that wait.
@@ -101,7 +101,7 @@ async fn a_write_that_meets_itself_is_reported_as_done() {
     let world = midway(1).await;
     let rates = Rates { twice: 1000, ..Rates::default() };
     let store: StoreRef = Arc::new(FaultyStore::new(Arc::clone(&world.store), rates, 1));
-    let answer = world.merge_over(&store).handle(Request { dates: Some(vec![DT]) }).await.unwrap();
+    let answer = world.merge_over(&store).handle(Request::of(vec![DT])).await.unwrap();
     assert_eq!(answer.dates.len(), 1);
     assert_eq!(answer.dates[0].rows, world.expected().num_rows());
     ends_right(&world, "a write that met itself").await;

@@ -13,4 +13,6 @@ mod reapply;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod shares;
+#[cfg(test)]
 mod world;

@@ -10,7 +10,7 @@ use object_store::path::Path;
 
 use crate::world::{DT, HOUR_MS, World, hits, plain};
 
-async fn with_parts(parts: u16) -> World {
+pub(crate) async fn with_parts(parts: u16) -> World {
     let world = World::new();
     let setting = Parts { parts: vec![PartsFrom { from: DT, parts }] };
     world.put(&Path::from(layout::PARTS_PATH), serde_json::to_vec(&setting).unwrap()).await;

@@ -148,6 +148,11 @@ impl World {
         parquet_file::merged(&metadata).unwrap().unwrap()
     }
 
+    /// When the memory store wrote an object: by the machine's clock.
+    pub(crate) async fn stamp_ms(&self, path: &Path) -> i64 {
+        self.store.head(path).await.unwrap().last_modified.timestamp_millis()
+    }
+
     pub(crate) async fn put(&self, path: &Path, bytes: impl Into<PutPayload>) {
         self.store.put(path, bytes.into()).await.unwrap();
     }

@@ -19,7 +19,7 @@ pub async fn run(place: &Place, args: &MergeArgs) -> anyhow::Result<()> {
     let answer = if args.date.is_empty() {
         merge.merge_all().await?
     } else {
-        merge.handle(Request { dates: Some(args.date.clone()) }).await?
+        merge.handle(Request::of(args.date.clone())).await?
     };
     if answer.dates.is_empty() {
         println!("nothing waits to be merged");

@@ -82,7 +82,7 @@ async fn generate(folder: &Path, hits: u64) {
         });
         let hot = layout::hot_object(date, "shardId-0", "0", "0");
         store.put(&hot, rows.await.unwrap().into()).await.unwrap();
-        merge.handle(Request { dates: Some(vec![date]) }).await.unwrap();
+        merge.handle(Request::of(vec![date])).await.unwrap();
         store.delete(&hot).await.unwrap();
     };
     for pair in dates.chunks(2) {
