@@ -29,14 +29,15 @@ SOAK = int(os.environ.get("HITLAKE_SOAK", "1"))
 class Serve:
     """`hitlake serve` on a free port."""
 
-    def __init__(self, data):
+    def __init__(self, data, variables=None):
         self.data = data
+        self.environment = {**os.environ, **(variables or {})}
         self.start()
 
     def start(self):
         self.process = subprocess.Popen(
             [PROGRAM, "--data", self.data, "serve", "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, text=True, env=self.environment)
         first = self.process.stdout.readline().strip()
         assert first.startswith("hitlake: http://127.0.0.1:"), first
         self.url = first.removeprefix("hitlake: ")

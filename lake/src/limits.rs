@@ -225,6 +225,29 @@ pub const LAMBDA_ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 pub const ANSWER_LINK_S: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a question's SQL; Athena's limit.
 pub const MAX_SQL_BYTES: usize = 256 * 1024;
+/// How long one attempt at a call to Athena may take.
+pub const ATHENA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Attempts at one call to Athena, the first included; all of them take 3 s in waits at most.
+pub const ATHENA_ATTEMPTS: u32 = 5;
+/// The wait before the second of these at most; doubled each time, and a random share of it is taken.
+pub const ATHENA_WAIT: Duration = Duration::from_millis(200);
+/// How long starting or finding an execution may take, all calls together. A request does either once
+/// or both, or fetches a result besides: the function has 29 s.
+pub const ATHENA_PATIENCE: Duration = Duration::from_secs(6);
+/// How long fetching a result may take, all its pages together.
+pub const ATHENA_FETCH: Duration = Duration::from_secs(16);
+/// Executions that one question is followed through, because its dates were replaced meanwhile; and
+/// failed ones that are passed over before each attempt is one of its own.
+pub const ATHENA_RUNS: u32 = 5;
+/// Lines of a result that Athena hands over at once; its limit.
+pub const ATHENA_PAGE_LINES: u32 = 1000;
+/// Lines of a result that are fetched at most: a hundred pages, some 15 seconds.
+pub const MAX_ATHENA_LINES: usize = 100_000;
+/// How long after its end an execution's result is still asked for; Athena keeps it for a day.
+pub const ATHENA_RESULT_MS: i64 = 23 * 3_600_000;
+/// Bytes of the id of a query: with what API Gateway and a client add, its 10,240 bytes of request
+/// line and headers are not reached.
+pub const MAX_QUERY_ID_BYTES: usize = 6 * 1024;
 /// Groups of one filter with conditions on one hit of the visit, in SQL: each set of them is asked
 /// about by itself.
 pub const MAX_SQL_SAME_HIT_GROUPS: usize = 4;

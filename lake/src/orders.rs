@@ -142,6 +142,13 @@ impl Orders {
         self.sites.get(&site).is_some_and(|site| site.covers_date(dt))
     }
 
+    /// Whether they may cover a hit that the site has on a date.
+    #[must_use]
+    pub fn may_cover(&self, site: i32, dt: Date) -> bool {
+        let of_site = self.sites.get(&site);
+        of_site.is_some_and(|it| !it.ids.is_empty() || !it.users.is_empty() || it.covers_date(dt))
+    }
+
     /// Whether they cover the hit, as it lies on the stream.
     #[must_use]
     pub fn cover(&self, hit: &Hit) -> bool {
@@ -170,6 +177,7 @@ mod tests {
             user_ids: BTreeSet::from(["ann".to_owned()]),
         };
         let orders = orders(whom);
+        assert!(orders.may_cover(1, date(2026, 3, 1)) && !orders.may_cover(2, date(2026, 3, 1)));
         let hit = Hit { site: 1, ts: 5, received: 5, ..Hit::default() };
         let by_print = Hit { fingerprint: Id64(7), ..hit.clone() };
         assert!(orders.cover(&by_print));
@@ -194,6 +202,7 @@ mod tests {
         assert!(
             !orders.cover_date(1, date(2026, 3, 1)) && !orders.cover_date(2, date(2026, 2, 28))
         );
+        assert!(orders.may_cover(1, date(2026, 2, 28)) && !orders.may_cover(1, date(2026, 3, 1)));
     }
 
     #[test]

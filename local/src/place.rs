@@ -19,6 +19,7 @@ use lake::store::aws::Aws;
 use lake::store::{StoreRef, StoreUrl, StreamUrl};
 use lake::stream::HitStream;
 use lake::token::TokenCache;
+use query::athena::Athena;
 use query::settings::ApiSettings;
 
 use crate::appended::AppendedStream;
@@ -50,6 +51,7 @@ pub struct Place {
     api: ApiSettings,
     /// Where Lambda parks batches.
     parked: Option<StoreRef>,
+    athena: Option<Arc<Athena>>,
     ttl_ms: i64,
     order_seen_ms: i64,
 }
@@ -71,7 +73,7 @@ impl Place {
     ///
     /// When a value is wrong or the store cannot be opened.
     pub async fn open(args: &PlaceArgs) -> anyhow::Result<Self> {
-        let aws = Aws::new(&Environment::process());
+        let aws = Arc::new(Aws::new(&Environment::process()));
         let usage = |name: &str, error: &dyn std::fmt::Display| {
             anyhow::Error::from(Usage(format!("{name}: {error}")))
         };
@@ -108,6 +110,10 @@ impl Place {
         let parked = lake::store::open_parked(&Environment::process(), &aws)
             .await
             .map_err(|error| Usage(error.to_string()))?;
+        let athena = api.athena.clone().map(|settings| {
+            let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
+            Arc::new(Athena::new(settings, Arc::clone(&aws), clock, random))
+        });
         let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
         // Appends on this machine can be waited for, those of others not.
         let is_shared = args.store.is_some() || kinesis.is_some();
@@ -123,6 +129,7 @@ impl Place {
             places,
             api,
             parked,
+            athena,
             ttl_ms,
             order_seen_ms,
         })
@@ -159,6 +166,7 @@ impl Place {
         )
         .with_settings(self.api.clone())
         .with_parked(self.parked.clone())
+        .with_athena(self.athena.clone())
     }
 
     /// Append.

@@ -19,6 +19,7 @@ use crate::question::{Question, Refused};
 pub use arrow::arrow_body;
 use change::Earlier;
 use rows::Shown;
+pub(crate) use rows::zeros;
 
 /// Version of docs/DEFINITIONS.md.
 pub(crate) const DEFINITIONS: &str = "1";
@@ -58,8 +59,8 @@ pub struct Facts<'a> {
     pub waiting: &'a BTreeSet<Date>,
     /// Today in that zone.
     pub today: Date,
-    /// The present moment.
-    pub now_ms: i64,
+    /// Up to when hits are in it, Unix milliseconds.
+    pub as_of_ms: i64,
 }
 
 /// What was counted of the dates that a question is compared with.
@@ -81,7 +82,7 @@ pub fn json_body(
     compared: Option<&Compared>,
     facts: &Facts<'_>,
 ) -> Written {
-    let zeros = rows::zeros(plan);
+    let zeros = zeros(plan);
     let rows = rows::rows(question, plan, counted, &zeros);
     let earlier = compared.map(Earlier::of);
     let shown = rows.shown.iter().map(|shown| {
@@ -98,7 +99,7 @@ pub fn json_body(
         let before = Some(compared.counted.totals.as_slice());
         change::add(&mut totals, question, &counted.totals, before);
     }
-    let as_of = jiff::Timestamp::from_millisecond(facts.now_ms).unwrap_or_default();
+    let as_of = jiff::Timestamp::from_millisecond(facts.as_of_ms).unwrap_or_default();
     let by: Vec<&str> = question.by.iter().map(|dimension| dimension.name).collect();
     let mut body = json!({
         "site": question.sites.first(),
@@ -148,7 +149,7 @@ pub fn csv_body(
     let changes = compared.into_iter().flat_map(|_| change::columns(question));
     let names: Vec<String> = time.into_iter().chain(by).chain(metrics).chain(changes).collect();
     let mut out = names.join(",") + "\r\n";
-    let zeros = rows::zeros(plan);
+    let zeros = zeros(plan);
     let earlier = compared.map(Earlier::of);
     let rows = rows::rows(question, plan, counted, &zeros);
     for shown in rows.shown {

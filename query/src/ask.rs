@@ -3,12 +3,12 @@
 //! Each site has its own settings and zone, and so its own plan; what is counted comes together.
 //! Whether somebody may ask is decided before.
 
+mod beyond;
 mod said;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
@@ -17,10 +17,15 @@ use lake::store::StoreRef;
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
 use crate::calendar::{Calendar, Interval};
-use crate::handler::{Answered, Failed, NO_SITE, Query, failed_scan, next_page, too_large, unread};
+use crate::count::Counted;
+use crate::handler::{
+    Answered, Failed, NO_SITE, Query, Request, failed_scan, fill_in_format, next_page, too_large,
+    unread,
+};
 use crate::plan::{Plan, needs_hours};
-use crate::question::{Format, Parameters, Question, Refused, Surroundings};
-use crate::scan::Scanned;
+use crate::question::{Engine, Format, Parameters, Question, Refused, Surroundings};
+use crate::scan::Listed;
+use crate::sql::Unsaid;
 use crate::version::{self, Asking};
 use crate::work::Work;
 
@@ -76,15 +81,83 @@ struct Planned {
     compared: Option<Question>,
 }
 
+/// A question as it came.
+pub(crate) struct Given<'a> {
+    /// The sites that it is about.
+    pub(crate) sites: &'a [i32],
+    /// It named them itself.
+    pub(crate) by_sites: bool,
+    /// Its parameters.
+    pub(crate) parameters: &'a Parameters,
+}
+
+/// A question, read and worked out for each of its sites.
+struct Prepared {
+    asked: Vec<Asked>,
+    planned: Planned,
+    by_sites: bool,
+    /// Today in the zone of the dates.
+    today: Date,
+    work: Arc<Work>,
+}
+
+/// What was counted of a question.
+struct Found {
+    counted: Counted,
+    compared: Option<Counted>,
+    /// Partitions whose hits are not all in it.
+    waiting: BTreeSet<Date>,
+    /// Up to when hits are in it, Unix milliseconds.
+    as_of_ms: i64,
+}
+
 impl Query {
-    /// Answers a question of these sites; `by_sites` says that it named them itself.
+    /// Answers a question.
     pub(crate) async fn metrics(
         &self,
-        ids: &[i32],
-        parameters: &Parameters,
-        by_sites: bool,
-        event: &ApiGatewayV2httpRequest,
+        given: &Given<'_>,
+        request: &Request<'_>,
     ) -> Result<Answered, Failed> {
+        let mut parameters = given.parameters.clone();
+        fill_in_format(&request.event.headers, &mut parameters)?;
+        let prepared = self.prepare(given.sites, given.by_sites, &parameters).await?;
+        let question = prepared.question()?;
+        if question.engine == Engine::Athena {
+            return Ok(self.begin(&prepared, given, request).await??);
+        }
+        let asking = prepared.asking()?;
+        if question.explain {
+            prepared.work.says(prepared.sql()?);
+        }
+        let headers = &request.event.headers;
+        if version::is_conditional(headers) && !question.explain {
+            let tag = asking.tag(&self.versions(&prepared.planned).await?);
+            if version::has(headers, &tag) {
+                let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
+                return Ok(unchanged.with(version::headers(&tag)));
+            }
+        }
+        let listed = self.list(&prepared.planned).await?;
+        if self.is_beyond(&prepared, request, &listed).await?
+            && let Ok(begun) = self.begin(&prepared, given, request).await?
+        {
+            return Ok(begun);
+        }
+        let (found, versions) = self.count(&prepared.planned, listed).await?;
+        let (kind, Written { body, next }) = prepared.write(found)?;
+        let next = next.and_then(|next| next_page(request.event, question, &next));
+        let kept =
+            if question.explain { Vec::new() } else { version::headers(&asking.tag(&versions)) };
+        Ok(Answered::new(200, kind, body).with(kept).with(next))
+    }
+
+    /// Reads a question of these sites.
+    async fn prepare(
+        &self,
+        ids: &[i32],
+        by_sites: bool,
+        parameters: &Parameters,
+    ) -> Result<Prepared, Failed> {
         let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
         let now_ms = self.clock.now_ms();
         let mut asked: Vec<Asked> = Vec::new();
@@ -107,52 +180,9 @@ impl Query {
         }
         one_zone_of_hours(&asked)?;
         let Some(first) = asked.first() else { return Err(NO_SITE) };
-        let question = &first.question;
-        let today = today(&first.site, question.tz.as_ref(), now_ms);
-        let settings = asked.iter().map(|asked| &asked.site.settings);
-        let asking = Asking::of(question, settings, today);
+        let today = today(&first.site, first.question.tz.as_ref(), now_ms);
         let planned = planned(&asked, &work)?;
-        if question.explain {
-            work.says(said::sql(&asked, &planned.now, &planned.before)?);
-        }
-        if version::is_conditional(&event.headers) && !question.explain {
-            let tag = asking.tag(&self.versions(&planned).await?);
-            if version::has(&event.headers, &tag) {
-                let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
-                return Ok(unchanged.with(version::headers(&tag)));
-            }
-        }
-        let (plan, scanned, compared, versions) = self.count(planned).await?;
-        if answer::values(question, &plan, &scanned.counted) > MAX_ANSWER_VALUES {
-            return Err(too_large());
-        }
-        let identities: Vec<Identity> =
-            asked.iter().map(|asked| asked.site.settings.identity).collect();
-        let facts = Facts {
-            by_sites,
-            timezone: timezone(&asked),
-            identities: &identities,
-            waiting: &scanned.waiting,
-            today,
-            now_ms,
-        };
-        let (counted, compared) = (&scanned.counted, compared.as_ref());
-        let (kind, Written { body, next }) = match question.format {
-            Format::Json => {
-                (Format::Json.media_type(), json_body(question, &plan, counted, compared, &facts))
-            }
-            Format::Csv => {
-                ("text/csv; charset=utf-8", csv_body(question, &plan, counted, compared))
-            }
-            Format::Arrow => {
-                let written = arrow_body(question, &plan, counted, compared);
-                (Format::Arrow.media_type(), written.map_err(|error| failed_scan(&error.into()))?)
-            }
-        };
-        let next = next.and_then(|next| next_page(event, question, &next));
-        let kept =
-            if question.explain { Vec::new() } else { version::headers(&asking.tag(&versions)) };
-        Ok(Answered::new(200, kind, body).with(kept).with(next))
+        Ok(Prepared { asked, planned, by_sites, today, work })
     }
 
     /// The versions of the data that a scan would read.
@@ -170,22 +200,94 @@ impl Query {
         self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)
     }
 
+    /// The objects of both ranges of dates.
+    async fn list(&self, planned: &Planned) -> Result<[Listed; 2], Failed> {
+        let scanner = &self.scanner;
+        let lists = futures_util::future::try_join(
+            scanner.list(&planned.now),
+            scanner.list(&planned.before),
+        );
+        let (now, before) = lists.await.map_err(|error| failed_scan(&error))?;
+        Ok([now, before])
+    }
+
     /// Counts the question and, side by side, that of the dates it is compared with.
     async fn count(
         &self,
-        planned: Planned,
-    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>, [u64; 2]), Failed> {
-        let Planned { now, before: earlier, compared } = planned;
-        let scans =
-            futures_util::future::try_join(self.scanner.scan(&now), self.scanner.scan(&earlier));
+        planned: &Planned,
+        [now, before]: [Listed; 2],
+    ) -> Result<(Found, [u64; 2]), Failed> {
+        let scans = futures_util::future::try_join(
+            self.scanner.scan_listed(&planned.now, now),
+            self.scanner.scan_listed(&planned.before, before),
+        );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
         let versions = [scanned.version, before.version];
-        let first = |plans: Plans| plans.into_iter().next().map(|it| it.0);
-        let compared = compared.zip(first(earlier));
-        let compared =
-            compared.map(|(question, plan)| Compared { question, plan, counted: before.counted });
-        let plan = first(now).ok_or(NO_SITE)?;
-        Ok((plan, scanned, compared, versions))
+        let found = Found {
+            counted: scanned.counted,
+            compared: planned.compared.as_ref().map(|_| before.counted),
+            waiting: scanned.waiting,
+            as_of_ms: self.clock.now_ms(),
+        };
+        Ok((found, versions))
+    }
+}
+
+impl Prepared {
+    /// The question, as its first site is asked it.
+    fn question(&self) -> Result<&Question, Failed> {
+        self.asked.first().map(|first| &first.question).ok_or(NO_SITE)
+    }
+
+    /// What decides about the version of an answer, the data aside.
+    fn asking(&self) -> Result<Asking, Failed> {
+        let settings = self.asked.iter().map(|asked| &asked.site.settings);
+        Ok(Asking::of(self.question()?, settings, self.today))
+    }
+
+    /// The question as SQL; within it, why it cannot be said so.
+    fn sql(&self) -> Result<Result<String, Unsaid>, Refused> {
+        said::sql(&self.asked, &self.planned.now, &self.planned.before)
+    }
+
+    /// The answer: its media type and body.
+    fn write(&self, found: Found) -> Result<(&'static str, Written), Failed> {
+        let question = self.question()?;
+        let plan = &self.planned.now.first().ok_or(NO_SITE)?.0;
+        let Found { counted, compared, waiting, as_of_ms } = found;
+        if answer::values(question, plan, &counted) > MAX_ANSWER_VALUES {
+            return Err(too_large());
+        }
+        let first = self.planned.before.first().map(|it| &it.0);
+        let compared = self.planned.compared.clone().zip(first).zip(compared);
+        let compared = compared.map(|((question, plan), counted)| Compared {
+            question,
+            plan: Arc::clone(plan),
+            counted,
+        });
+        let identities: Vec<Identity> =
+            self.asked.iter().map(|asked| asked.site.settings.identity).collect();
+        let facts = Facts {
+            by_sites: self.by_sites,
+            timezone: timezone(&self.asked),
+            identities: &identities,
+            waiting: &waiting,
+            today: self.today,
+            as_of_ms,
+        };
+        let compared = compared.as_ref();
+        Ok(match question.format {
+            Format::Json => {
+                (Format::Json.media_type(), json_body(question, plan, &counted, compared, &facts))
+            }
+            Format::Csv => {
+                ("text/csv; charset=utf-8", csv_body(question, plan, &counted, compared))
+            }
+            Format::Arrow => {
+                let written = arrow_body(question, plan, &counted, compared);
+                (Format::Arrow.media_type(), written.map_err(|error| failed_scan(&error.into()))?)
+            }
+        })
     }
 }
 

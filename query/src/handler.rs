@@ -4,9 +4,12 @@ mod accept;
 mod erasure;
 mod large;
 mod link;
+mod outcome;
+mod queries;
 mod rate;
 mod response;
 mod sites;
+mod target;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,29 +17,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderName, RETRY_AFTER};
+use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Method};
 use lake::clock::Clock;
-use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_BYTES};
+use lake::limits::MAX_QUESTION_BYTES;
 use lake::site::SiteCache;
 use lake::store::StoreRef;
 use lake::token::{Token, TokenCache};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::ask;
+use crate::ask::{self, Given};
+use crate::athena::Athena;
 use crate::definitions;
 use crate::ledger::{self, LedgerError};
 use crate::openapi;
 use crate::question::{PARAMETERS, Parameters, Refused};
 use crate::report;
-use crate::scan::{ScanError, Scanner};
+use crate::scan::Scanner;
 use crate::settings::ApiSettings;
+pub(crate) use accept::fill_in as fill_in_format;
 use erasure::Asked;
 pub(crate) use link::next as next_page;
+pub(crate) use outcome::{
+    Answered, Failed, NO_SITE, NOT_ALLOWED, failed, failed_scan, too_large, unread,
+};
+use outcome::{NO_TOKEN, NOT_FOUND, NOT_UTF8, UNKNOWN_TOKEN, UNREAD, not_allowed, too_often};
 use rate::Rates;
 pub(crate) use response::REQUEST_ID;
 use response::finish;
+use target::{LIVE, SITES_PATH, Target, target};
 use tracing::Instrument as _;
 
 pub(crate) const JSON: &str = "application/json";
@@ -63,6 +73,8 @@ pub struct Query {
     answer_limit_bytes: Option<usize>,
     /// Where Lambda parks batches, besides the store's own folder.
     parked: Option<StoreRef>,
+    /// Who answers what is too much for one function.
+    pub(crate) athena: Option<Arc<Athena>>,
     requests: AtomicU64,
 }
 
@@ -88,6 +100,7 @@ impl Query {
             scanner,
             answer_limit_bytes: None,
             parked: None,
+            athena: None,
             requests,
         }
     }
@@ -108,6 +121,12 @@ impl Query {
     #[must_use]
     pub fn with_parked(self, parked: Option<StoreRef>) -> Self {
         Self { parked, ..self }
+    }
+
+    /// The same, whose larger questions Athena may answer.
+    #[must_use]
+    pub fn with_athena(self, athena: Option<Arc<Athena>>) -> Self {
+        Self { athena, ..self }
     }
 
     /// Answers one request, if its token opens the site.
@@ -133,11 +152,12 @@ impl Query {
         event: ApiGatewayV2httpRequest,
     ) -> ApiGatewayV2httpResponse {
         let request_id = self.request_id(&event);
+        let request = Request { event: &event, token: None };
         let outcome = match target(event.raw_path.as_deref().unwrap_or_default()) {
-            Some(Target::Site(site, report)) => self.of_site(site, report, &event).await,
-            Some(Target::Sites) => self.of_sites(&|_| true, &event).await,
-            Some(Target::List) => self.list(&|_| true).await,
-            None => Err(NOT_FOUND),
+            Some(Target::Site(site, report)) => self.of_site(site, report, &request).await,
+            Some(Target::Sites) => self.of_sites(&request).await,
+            Some(Target::List) => self.of_list(&request).await,
+            Some(Target::Queries | Target::Query(_)) | None => Err(NOT_FOUND),
         };
         finish(outcome, &event, &request_id, &self.settings.origins)
     }
@@ -157,8 +177,11 @@ impl Query {
         }
         let target = target(path);
         let is_open = [HEALTH_PATH, openapi::PATH, definitions::PATH].contains(&path);
-        let allowed =
-            if path == SITES_PATH { "GET, HEAD, POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+        let allowed = match target {
+            Some(Target::Sites) => "GET, HEAD, POST, OPTIONS",
+            Some(Target::Queries) => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        };
         let is_allowed = allowed.split(", ").any(|allowed| allowed == method.as_str());
         if !is_allowed && (is_open || target.is_some()) {
             return Err(not_allowed(allowed));
@@ -168,21 +191,17 @@ impl Query {
             return Ok(open(path));
         }
         let token = self.token(event).await?;
+        let request = Request { event, token: Some(&token) };
         match target {
-            // The same answer whether there is such a site or not.
-            Some(Target::Site(site, report)) if token.read && token.covers(site) => {
-                self.of_site(site, report, event).await
-            }
-            Some(Target::Sites) if token.read => {
-                self.of_sites(&|site| token.covers(site), event).await
-            }
-            Some(Target::List) if token.read => {
-                accept::json(&event.headers)?;
-                Parameters::parse(event.raw_query_string.as_deref().unwrap_or_default(), &[])?;
-                self.list(&|site| token.covers(site)).await
-            }
-            Some(_) => Err(NOT_ALLOWED),
             None => Err(NOT_FOUND),
+            Some(_) if !token.read => Err(NOT_ALLOWED),
+            // The same answer whether there is such a site or not.
+            Some(Target::Site(site, _)) if !request.covers(site) => Err(NOT_ALLOWED),
+            Some(Target::Site(site, report)) => self.of_site(site, report, &request).await,
+            Some(Target::Sites) => self.of_sites(&request).await,
+            Some(Target::List) => self.of_list(&request).await,
+            Some(Target::Queries) => self.start_query(&request).await,
+            Some(Target::Query(id)) => self.query_answer(id, &request).await,
         }
     }
 
@@ -206,8 +225,9 @@ impl Query {
         &self,
         site: i32,
         report: &str,
-        event: &ApiGatewayV2httpRequest,
+        request: &Request<'_>,
     ) -> Result<Answered, Failed> {
+        let event = request.event;
         let query = event.raw_query_string.as_deref().unwrap_or_default();
         if report == LIVE {
             accept::json(&event.headers)?;
@@ -226,30 +246,57 @@ impl Query {
         if !report::fill_in(report, &mut parameters) {
             return Err(NOT_FOUND);
         }
-        accept::fill_in(&event.headers, &mut parameters)?;
-        self.metrics(&[site], &parameters, false, event).await
+        let given = Given { sites: &[site], by_sites: false, parameters: &parameters };
+        self.metrics(&given, request).await
     }
 
-    /// The metrics of several sites, of those that `covers` allows.
-    async fn of_sites(
-        &self,
-        covers: &(dyn Fn(i32) -> bool + Sync),
-        event: &ApiGatewayV2httpRequest,
-    ) -> Result<Answered, Failed> {
+    /// The metrics of several sites, of those that the token opens.
+    async fn of_sites(&self, request: &Request<'_>) -> Result<Answered, Failed> {
+        let event = request.event;
         let query = event.raw_query_string.as_deref().unwrap_or_default();
-        let mut parameters = if event.request_context.http.method == Method::POST {
+        let parameters = if event.request_context.http.method == Method::POST {
             Parameters::parse(query, &[])?;
             Parameters::from_json(&body(event)?, &PARAMETERS)?
         } else {
             Parameters::parse(query, &PARAMETERS)?
         };
-        accept::fill_in(&event.headers, &mut parameters)?;
+        self.of_named_sites(&parameters, request).await
+    }
+
+    /// A question that names its sites.
+    async fn of_named_sites(
+        &self,
+        parameters: &Parameters,
+        request: &Request<'_>,
+    ) -> Result<Answered, Failed> {
         let sites = match ask::sites(parameters.of("sites"))? {
-            Some(sites) if sites.iter().all(|site| covers(*site)) => sites,
+            Some(sites) if sites.iter().all(|site| request.covers(*site)) => sites,
             Some(_) => return Err(NOT_ALLOWED),
-            None => ask::all_sites(&self.store, covers).await?,
+            None => ask::all_sites(&self.store, &|site| request.covers(site)).await?,
         };
-        self.metrics(&sites, &parameters, true, event).await
+        self.metrics(&Given { sites: &sites, by_sites: true, parameters }, request).await
+    }
+
+    async fn of_list(&self, request: &Request<'_>) -> Result<Answered, Failed> {
+        accept::json(&request.event.headers)?;
+        let query = request.event.raw_query_string.as_deref().unwrap_or_default();
+        Parameters::parse(query, &[])?;
+        self.list_sites(&|site| request.covers(site)).await
+    }
+}
+
+/// A request, and who asks.
+pub(crate) struct Request<'a> {
+    /// As it came.
+    pub(crate) event: &'a ApiGatewayV2httpRequest,
+    /// What opens the sites; none: the owner of the store asks.
+    pub(crate) token: Option<&'a Token>,
+}
+
+impl Request<'_> {
+    /// Whether who asks may ask about a site.
+    pub(crate) fn covers(&self, site: i32) -> bool {
+        self.token.is_none_or(|token| token.covers(site))
     }
 }
 
@@ -265,36 +312,6 @@ impl Query {
             Err(LedgerError::Scan(error)) => Err(failed_scan(&error)),
         }
     }
-}
-
-/// The sites that a token opens.
-const LIST_PATH: &str = "/v1/sites";
-/// Where several sites are asked about.
-const SITES_PATH: &str = "/v1/metrics";
-/// The report of the last minutes.
-const LIVE: &str = "live";
-
-/// What a path asks about.
-enum Target<'a> {
-    /// A report of a site.
-    Site(i32, &'a str),
-    /// The metrics of several sites.
-    Sites,
-    /// Which sites there are.
-    List,
-}
-
-/// What `/v1/metrics`, `/v1/sites` or `/v1/sites/{site}/{report}` asks about.
-fn target(path: &str) -> Option<Target<'_>> {
-    match path {
-        SITES_PATH => return Some(Target::Sites),
-        LIST_PATH => return Some(Target::List),
-        _ => {}
-    }
-    let (site, report) = path.strip_prefix("/v1/sites/")?.split_once('/')?;
-    let id = site.parse().ok().filter(|id| *id > 0)?;
-    let is_known = [LIVE, ledger::NAME].contains(&report) || report::is_known(report);
-    (site.bytes().all(|byte| byte.is_ascii_digit()) && is_known).then_some(Target::Site(id, report))
 }
 
 /// What nobody needs a token for.
@@ -325,105 +342,4 @@ fn body(event: &ApiGatewayV2httpRequest) -> Result<String, Failed> {
         return Err(Failed { detail: detail.into(), ..failed(413, "Too large", "") });
     }
     Ok(text)
-}
-
-/// An answer that is not yet an event's.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) status: i64,
-    pub(crate) kind: &'static str,
-    pub(crate) body: Vec<u8>,
-    /// Headers of its own.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Answered {
-    pub(crate) fn new(status: i64, kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, kind, body: body.into(), headers: Vec::new() }
-    }
-
-    /// The same with these headers besides.
-    pub(crate) fn with(
-        mut self,
-        headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
-    ) -> Self {
-        self.headers.extend(headers);
-        self
-    }
-}
-
-/// Why a request was not answered.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) status: i64,
-    title: &'static str,
-    detail: std::borrow::Cow<'static, str>,
-    refused: Option<Box<Refused>>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-const fn failed(status: i64, title: &'static str, detail: &'static str) -> Failed {
-    let detail = std::borrow::Cow::Borrowed(detail);
-    Failed { status, title, detail, refused: None, headers: Vec::new() }
-}
-
-const NOT_FOUND: Failed = failed(
-    404,
-    "Not found",
-    "ask /v1/sites for the sites, /v1/sites/{site}/metrics or one of the named reports, or /v1/metrics for several sites",
-);
-const NOT_UTF8: Failed = failed(400, "The question is refused", "the body is not UTF-8");
-pub(crate) const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
-const NO_TOKEN: Failed = failed(401, "No token", "send the header Authorization: Bearer TOKEN");
-const UNKNOWN_TOKEN: Failed =
-    failed(401, "Unknown token", "this token is not known, was revoked or has expired");
-pub(crate) const NOT_ALLOWED: Failed =
-    failed(403, "Not allowed", "this token does not open this site");
-const UNREAD: Failed = failed(503, "Not answered", "the store could not be read; ask again");
-
-fn not_allowed(methods: &'static str) -> Failed {
-    let detail = format!("this is asked by the methods {methods}");
-    let headers = vec![(ALLOW, HeaderValue::from_static(methods))];
-    Failed { detail: detail.into(), headers, ..failed(405, "Method not allowed", "") }
-}
-
-fn too_often(rate: u32, wait_s: i64) -> Failed {
-    let detail =
-        format!("this token asks more than {rate} questions a minute; ask again in {wait_s} s");
-    let headers = vec![(RETRY_AFTER, HeaderValue::from(wait_s))];
-    Failed { detail: detail.into(), headers, ..failed(429, "Too many questions", "") }
-}
-
-pub(crate) fn too_large() -> Failed {
-    let detail = format!(
-        "the answer has more than {MAX_ANSWER_VALUES} values, rows times columns; ask for pages by limit, a longer interval or fewer metrics"
-    );
-    Failed { detail: detail.into(), ..failed(422, "Too large", "") }
-}
-
-impl From<Refused> for Failed {
-    fn from(refused: Refused) -> Self {
-        let detail = refused.detail.clone().into();
-        let refused = Some(Box::new(refused));
-        Self { detail, refused, ..failed(400, "The question is refused", "") }
-    }
-}
-
-pub(crate) fn unread(error: &dyn std::fmt::Display) -> Failed {
-    tracing::error!("settings could not be read: {error}");
-    UNREAD
-}
-
-pub(crate) fn failed_scan(error: &ScanError) -> Failed {
-    if let ScanError::TooLarge { .. } = error {
-        return Failed { detail: error.to_string().into(), ..failed(422, "Too large", "") };
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    tracing::error!("question failed: {text}");
-    UNREAD
 }

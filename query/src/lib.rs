@@ -3,10 +3,11 @@
 //!
 //! A request's way: [`handler`] knows who asks, [`ask`] reads a [`question`] of one or several
 //! sites, that becomes a [`plan`] of columns and sums, [`scan`] reads the columns, [`count`] adds
-//! up, [`answer`] writes. Knows `lake` and HTTP's words; knows neither ingest nor the merge.
+//! up, [`answer`] writes. What is too much for that [`athena`] runs as [`sql`]. Knows `lake` and HTTP's words; knows neither ingest nor the merge.
 
 pub mod answer;
 pub mod ask;
+pub mod athena;
 pub mod calendar;
 pub mod count;
 mod definitions;

@@ -24,7 +24,7 @@ use crate::dimension::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 /// Every parameter.
-pub const PARAMETERS: [&str; 22] = [
+pub const PARAMETERS: [&str; 23] = [
     "sites",
     "metrics",
     "from",
@@ -47,6 +47,7 @@ pub const PARAMETERS: [&str; 22] = [
     "format",
     "explain",
     "redirect",
+    "engine",
 ];
 pub(crate) const DEFAULT_METRICS: [&str; 3] = ["pageviews", "visits", "visitors"];
 
@@ -116,6 +117,23 @@ impl Format {
             Self::Arrow => "application/vnd.apache.arrow.stream",
         }
     }
+}
+
+/// Who reads the hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The scan, or Athena where that would be too much for one function.
+    Auto,
+    /// This program.
+    Scan,
+    /// Athena, over what is merged.
+    Athena,
+}
+
+impl Engine {
+    /// The names in questions; the first is the default.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("scan", Self::Scan), ("athena", Self::Athena)];
 }
 
 /// What rows are ordered by.
@@ -214,6 +232,8 @@ pub struct Question {
     pub format: Format,
     /// The answer says what it took.
     pub explain: bool,
+    /// Who reads the hits.
+    pub engine: Engine,
 }
 
 /// What of the site a question must know.
@@ -271,6 +291,7 @@ impl Question {
             offset: given.number("offset", 0)?.unwrap_or(0),
             cursor: None,
             explain: given.one_of("explain", &[("false", false), ("true", true)])?,
+            engine: given.one_of("engine", &Engine::NAMES)?,
             format: given.one_of("format", &Format::NAMES)?,
             metrics,
             by,

@@ -17,6 +17,7 @@ mod list;
 mod open;
 mod pool;
 mod prune;
+mod standing;
 mod together;
 mod version;
 mod waiting;
@@ -40,6 +41,7 @@ pub use error::ScanError;
 pub use footers::{Footer, Footers};
 use list::Objects;
 use pool::Pool;
+pub(crate) use standing::{Listed, Standing};
 
 /// What scans need; kept from question to question.
 #[derive(Debug)]
@@ -97,9 +99,16 @@ impl Scanner {
     ///
     /// When an object cannot be read, or the answer needs too much memory.
     pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
+        self.scan_listed(sites, self.list(sites).await?).await
+    }
+
+    /// The same, where the objects are listed.
+    pub(crate) async fn scan_listed(
+        &self,
+        sites: &[(Arc<Plan>, Vec<Date>)],
+        Listed(lists): Listed,
+    ) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
-        let (partitions, asked) = wanted(sites);
-        let lists = self.lists(&partitions, &asked).await?;
         let version = version::of(&lists.0, &lists.1);
         plan.work.listed();
         let pool = Arc::new(Pool::new(plan));

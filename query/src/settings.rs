@@ -1,9 +1,12 @@
-//! What the metrics API takes from its environment: whose pages may ask, how often a token may.
+//! What the metrics API takes from its environment: whose pages may ask, how often a token may,
+//! and whether there is an Athena.
 
 use std::num::NonZeroU32;
 
 use lake::environment::{Environment, EnvironmentError};
 use lake::limits::MAX_TOKEN_RATE;
+
+use crate::athena::AthenaSettings;
 
 /// Origins whose pages may ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct ApiSettings {
     pub origins: Origins,
     /// Questions a minute that one token may ask of one process.
     pub token_rate: Option<NonZeroU32>,
+    /// What answers larger questions.
+    pub athena: Option<AthenaSettings>,
 }
 
 impl ApiSettings {
@@ -41,6 +46,7 @@ impl ApiSettings {
         Ok(Self {
             origins: origins.unwrap_or_default(),
             token_rate: rate.and_then(|rate| NonZeroU32::new(rate.0)),
+            athena: AthenaSettings::from_environment(environment)?,
         })
     }
 }

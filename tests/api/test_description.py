@@ -25,7 +25,7 @@ expected-statuses = ["400", "403", "404", "405", "406", "413", "422"]
 
 
 # Named reports are /metrics with other defaults; a long run asks them too.
-SOME = "^/v1/metrics$|/metrics$|/live$|/ledger$|/visitors/|/erasures/|/health$|^/openapi"
+SOME = "^/v1/metrics$|/metrics$|/live$|/ledger$|/visitors/|/erasures/|/queries|/health$|^/openapi"
 
 
 def test_schemathesis_finds_nothing(serve, tmp_path):

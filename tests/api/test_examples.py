@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 
+import athena
 import harness
 import pytest
 
@@ -41,13 +42,16 @@ def hits():
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     data = tmp_path_factory.mktemp("examples") / "data"
-    serve = harness.Serve(data)
+    beyond = athena.Athena()
+    beyond.store = data / "store"
+    serve = harness.Serve(data, beyond.variables())
     body = json.dumps([{name: value for name, value in hit.items() if value is not None} for hit in hits()]).encode()
     status, headers, _ = serve.request("/hit", body, {"Authorization": f"Bearer {serve.token}"})
     assert status == 204 and not headers["Hitlake-Dropped"], headers["Hitlake-Dropped"]
     serve.drained()
     yield serve
     serve.stop()
+    beyond.stop()
 
 
 @pytest.mark.parametrize("language, code, first_line", BLOCKS, ids=range(len(BLOCKS)))

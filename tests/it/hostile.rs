@@ -26,7 +26,7 @@ const METHODS: [&str; 12] = [
     "GET", "GET", "GET", "GET", "GET", "POST", "POST", "HEAD", "DELETE", "OPTIONS", "TRACE",
     "X-\u{7f}",
 ];
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 26] = [
     "/v1/sites/1/metrics",
     "/v1/sites/1/metrics",
     "/v1/metrics",
@@ -38,6 +38,8 @@ const PATHS: [&str; 24] = [
     "/v1/health",
     "/openapi.json",
     "/v1/sites/1/visitors/%00",
+    "/v1/queries",
+    "/v1/queries/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "/v1/erasures/1-0-0",
     "/v1/erasures/../../settings/tokens.json",
     "/v1/sites/99999999999999999999/metrics",

@@ -14,6 +14,7 @@ import urllib.parse
 
 import pytest
 
+import athena
 import inputs
 import said
 import sql
@@ -22,8 +23,9 @@ from harness import SOAK, Serve
 
 QUESTIONS = 300
 BODY = 500
-# Of so many questions one has the SQL of a page compared, and the SQL of one is read by a parser, which takes long.
-PAGES, PARSED = 5, 3
+# Of so many questions one has the SQL of a page compared, one is asked of Athena as well, and the SQL of one is read by a
+# parser, which takes long.
+PAGES, BEYOND, PARSED = 5, 4, 3
 SEED = int(os.environ.get("HITLAKE_QUESTIONS", 713775787 if SOAK == 1 else random.SystemRandom().randrange(10**9)))
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
@@ -37,7 +39,9 @@ OPERATORS = ["==", "!=", ">=", ">", "<=", "<", "=@", "!@", "=^", "=$"]
 def asked(tmp_path_factory, shared):
     """Questions, each with the program's answer."""
     folder = tmp_path_factory.mktemp("questions")
-    serve = Serve(folder / "data")
+    fake = athena.Athena()
+    serve = Serve(folder / "data", fake.variables())
+    fake.store = serve.data / "store"
     try:
         put_sites(serve)
         hits = traffic.make(1500, SEED)
@@ -58,9 +62,12 @@ def asked(tmp_path_factory, shared):
         serve.drained()
         for number, question in enumerate(questions):
             question.explain(serve, number % PAGES == 0)
+            if number % BEYOND == 0:
+                question.ask_athena(serve)
         yield questions, sql.Table(serve.data / "store"), said.Table(serve.data / "store")
     finally:
         serve.kill()
+        fake.stop()
 
 
 def put_sites(serve):
@@ -197,17 +204,33 @@ class Asked:
         if paged and self.by:
             self.explained.append(self.once(serve, self.parameters | {"explain": "true", "limit": 3, "offset": 1}))
 
+    def ask_athena(self, serve):
+        """What `explain` asked, once more of Athena."""
+        more = [{}, {"limit": 3, "offset": 1}][:len(self.explained)]
+        self.beyond = [self.far(serve, self.parameters | page) for page in more]
+
+    def far(self, serve, parameters):
+        path = "/v1/queries" if self.posted else None
+        status, headers, answer = self.send(serve, parameters | {"engine": "athena"}, path)
+        while status == 202:
+            assert headers["Retry-After"] and json.loads(answer)["state"] in ("queued", "running", "done"), answer
+            status, headers, answer = serve.request(headers["Location"], headers={"Authorization": f"Bearer {serve.token}"})
+        assert status == 200, (parameters, answer)
+        return json.loads(answer)
+
     def once(self, serve, parameters):
+        status, _, answer = self.send(serve, parameters)
+        assert status == 200, (parameters, answer)
+        return json.loads(answer)
+
+    def send(self, serve, parameters, path=None):
         headers = {"Authorization": f"Bearer {serve.token}"}
         if self.posted:
             body = parameters | {"sites": self.sites, "metrics": self.metrics}
-            status, _, answer = serve.request("/v1/metrics", json.dumps(body).encode(), headers)
-        elif len(self.sites) > 1:
-            status, _, answer = serve.request("/v1/metrics?sites=all&" + urllib.parse.urlencode(parameters), headers=headers)
-        else:
-            status, _, answer = serve.request(f"/v1/sites/{self.sites[0]}/metrics?" + urllib.parse.urlencode(parameters), headers=headers)
-        assert status == 200, (parameters, answer)
-        return json.loads(answer)
+            return serve.request(path or "/v1/metrics", json.dumps(body).encode(), headers)
+        if len(self.sites) > 1:
+            return serve.request("/v1/metrics?sites=all&" + urllib.parse.urlencode(parameters), headers=headers)
+        return serve.request(f"/v1/sites/{self.sites[0]}/metrics?" + urllib.parse.urlencode(parameters), headers=headers)
 
     def of(self, sums):
         return [sql.metric(name, sums) for name in self.metrics]
@@ -321,6 +344,35 @@ def test_the_sql_of_a_question_says_the_same(asked):
                 break
     shown = "\n".join(failed[:3])
     assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
+def test_athena_answers_the_same(asked):
+    questions, *_ = asked
+    of_athena = questions[::BEYOND]
+    failed = []
+    for question in of_athena:
+        for answer, expected in zip(question.beyond, question.explained, strict=True):
+            if wrong := unlike(answer, {name: value for name, value in expected.items() if name != "explain"}):
+                failed.append(f"{question.parameters} of sites {question.sites}: {wrong}")
+    shown = "\n".join(failed[:3])
+    assert not failed, f"{len(failed)} of {len(of_athena)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
+def unlike(found, expected, at=""):
+    """Where two answers differ, sums of doubles by more than their order may; as_of and cursors are of one answer."""
+    if at.endswith((".as_of", ".next_cursor")):
+        return None if (found is None) == (expected is None) else (at, found, expected)
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return None if math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9) else (at, found, expected)
+    if type(found) is not type(expected) or isinstance(expected, dict | list) and len(found) != len(expected):
+        return at, found, expected
+    if isinstance(expected, dict):
+        if list(found) != list(expected):
+            return at, list(found), list(expected)
+        return next(filter(None, (unlike(found[name], expected[name], f"{at}.{name}") for name in expected)), None)
+    if isinstance(expected, list):
+        return next(filter(None, (unlike(one, other, f"{at}[{number}]") for number, (one, other) in enumerate(zip(found, expected)))), None)
+    return None if found == expected else (at, found, expected)
 
 
 def test_the_questions_are_worth_asking(asked):

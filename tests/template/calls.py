@@ -41,6 +41,8 @@ CALLS = {
     "invoke": "lambda:InvokeFunction",
 }
 OPERATION = re.compile(r"\bclient(?:\(\))?\s*\.(\w+)\(\)")
+# Athena is called without a client that AWS generates: there each operation is a function of its name.
+ATHENA = "query/src/athena/api.rs"
 STORE_METHOD = re.compile(r"\bstore(?:\(\)|\.as_ref\(\))?\s*\.\s*(\w+)\s*\(")
 # The trait's short forms, by the method that each ends in.
 SHORT = {"get": "get_opts", "head": "get_opts", "get_range": "get_opts", "get_ranges": "get_opts", "put": "put_opts", "delete": "delete_stream"}
@@ -78,7 +80,7 @@ def of_store(method):
 
 
 def operations(function):
-    named = set(OPERATION.findall(function.body))
+    named = set(OPERATION.findall(function.body)) | ({function.name} if function.file == ATHENA else set())
     return named & CALLS.keys()
 
 

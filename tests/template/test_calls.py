@@ -19,6 +19,8 @@ BY_LAMBDA = {
     },
     "query": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
 }
+# What Athena does with the rights of whoever starts a question: it looks the table up, and reads it.
+BY_ATHENA = {"glue:GetDatabase", "glue:GetTable", "s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 FUNCTIONS = {
     it["Metadata"]["BuildProperties"]["Binary"]: it["Properties"]["CodeUri"].removeprefix("./")
@@ -40,6 +42,8 @@ def test_role_has_what_the_code_can_call_and_nothing_else(binary):
     # S3 answers 404 for an absent key only to those who may list it, and 403 to everyone else.
     if "s3:GetObject" in needed:
         needed |= {"s3:ListBucket"}
+    if "athena:StartQueryExecution" in needed:
+        needed |= BY_ATHENA
     needed |= LOGS | BY_LAMBDA.get(binary, set())
     missing, unused = needed - granted(binary), granted(binary) - needed
     assert (missing, unused) == (set(), set()), f"missing {missing}, unused {unused}"
@@ -62,3 +66,12 @@ def test_calls_are_found_where_they_are():
     }
     assert calls.of_store("delete_stream") == {"delete_object"}
     assert calls.of_store("list_with_delimiter") == {"list_objects_v2"}
+
+
+def test_athena_is_asked_in_one_workgroup_about_one_table():
+    mine = {it.sid: it for it in STATEMENTS if it.role == "QueryRole"}
+    assert calls.actions("query", "query") >= {"athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"}
+    [workgroup] = mine["AskAthena"].resources
+    assert workgroup.endswith(":workgroup/${QueryWorkGroup}")
+    ends = {it.rsplit(":", 1)[1] for it in mine["SeeTable"].resources}
+    assert ends == {"catalog", "database/default", "database/${DatabaseName}", "table/${DatabaseName}/hits"}

@@ -5,6 +5,7 @@
 //! `aws-config` looks through AWS's variables, files and metadata services; that chain is a tenth of
 //! a small function's code, and what it asks takes time at the start.
 
+mod call;
 mod roots;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
+pub use call::{CallError, JsonClient, Service};
+
 use crate::environment::Environment;
 use crate::limits::{AWS_ATTEMPTS, AWS_CONNECT_TIMEOUT, S3_ATTEMPT_TIMEOUT, S3_OPERATION_TIMEOUT};
 
@@ -31,6 +34,8 @@ pub struct Aws {
     path_style: bool,
     s3_endpoint: Option<String>,
     kinesis_endpoint: Option<String>,
+    /// Whom those trust who call AWS without its generated clients.
+    trusted: TlsContext,
     load: Load,
     config: OnceCell<SdkConfig>,
 }
@@ -53,7 +58,7 @@ impl Aws {
     /// stores that speak S3 have no host name for each bucket.
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
-        Self::loaded_by(environment, Box::new(|| of_chain().boxed()))
+        Self::loaded_by(environment, TlsContext::default(), Box::new(|| of_chain().boxed()))
     }
 
     /// For a Lambda: only the variables that its runtime sets (`AWS_REGION`,
@@ -62,16 +67,18 @@ impl Aws {
     pub fn in_lambda(environment: &Environment) -> Self {
         let region = environment.optional("AWS_REGION").map(Region::new);
         let trusted = roots::trusted(environment);
-        let load = move || std::future::ready(of_lambda(region.clone(), trusted.clone())).boxed();
-        Self::loaded_by(environment, Box::new(load))
+        let of_load = trusted.clone();
+        let load = move || std::future::ready(of_lambda(region.clone(), of_load.clone())).boxed();
+        Self::loaded_by(environment, trusted, Box::new(load))
     }
 
-    fn loaded_by(environment: &Environment, load: Load) -> Self {
+    fn loaded_by(environment: &Environment, trusted: TlsContext, load: Load) -> Self {
         let endpoint = |names: [&str; 2]| names.iter().find_map(|name| environment.optional(name));
         Self {
             path_style: environment.optional("AWS_ENDPOINT_URL_S3").is_some(),
             s3_endpoint: endpoint(S3_ENDPOINT),
             kinesis_endpoint: endpoint(KINESIS_ENDPOINT),
+            trusted,
             load,
             config: OnceCell::new(),
         }

@@ -34,7 +34,7 @@ pub(super) struct Rows<'a> {
 
 /// What a row without hits shows: zeros, and no value where that is a rate.
 #[must_use]
-pub(super) fn zeros(plan: &Plan) -> Vec<Option<f64>> {
+pub(crate) fn zeros(plan: &Plan) -> Vec<Option<f64>> {
     let zero = |take: &Take| (!matches!(take, Take::Ratio(..))).then_some(0.0);
     plan.takes.iter().map(zero).collect()
 }
@@ -55,20 +55,20 @@ pub(super) fn rows<'a>(
             vec![Shown { bucket: 0, time: "", by: &[], metrics: &counted.totals }]
         };
         sort(&mut shown, question.order);
-        return cut(shown, question, question.order);
+        return cut(shown, question, question.order, None);
     }
     if !plan.by_time {
         let rows = counted.rows.iter();
         let shown = rows.map(|row| of_all_time(&row.by, &row.metrics));
         let mut shown: Vec<_> = shown.collect();
         sort(&mut shown, question.order);
-        return cut(shown, question, question.order);
+        return cut(shown, question, question.order, counted.of_all);
     }
     let all = counted.combinations.iter();
     let mut top: Vec<_> = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
     let order = question.order.filter(|order| order.key != Key::Time);
     sort(&mut top, order);
-    let top = cut(top, question, order);
+    let top = cut(top, question, order, counted.of_all);
     let combinations: Vec<&[Value]> = top.shown.iter().map(|row| row.by).collect();
     let mut shown = filled(labels, &combinations, counted, zeros);
     sort(&mut shown, question.order);
@@ -100,10 +100,17 @@ fn filled<'a>(
     shown
 }
 
-/// The page of the sorted rows that was asked for.
-fn cut<'a>(mut shown: Vec<Shown<'a>>, question: &Question, order: Option<Order>) -> Rows<'a> {
-    let count = shown.len();
+/// The page of the sorted rows that was asked for; `of_all` says that they are that page already,
+/// and how many there are.
+fn cut<'a>(
+    mut shown: Vec<Shown<'a>>,
+    question: &Question,
+    order: Option<Order>,
+    of_all: Option<usize>,
+) -> Rows<'a> {
+    let count = of_all.unwrap_or(shown.len());
     let before = match &question.cursor {
+        _ if of_all.is_some() => 0,
         None => question.offset.min(count),
         Some(cursor) => {
             let Cursor { time, by, metrics } = cursor;
@@ -112,7 +119,10 @@ fn cut<'a>(mut shown: Vec<Shown<'a>>, question: &Question, order: Option<Order>)
         }
     };
     let mut shown = shown.split_off(before);
-    let has_more = shown.len() > question.limit;
+    let has_more = match of_all {
+        Some(count) => question.offset.saturating_add(shown.len()) < count,
+        None => shown.len() > question.limit,
+    };
     shown.truncate(question.limit);
     let cursor = |row: &Shown<'_>| Cursor {
         time: row.time.to_owned(),

@@ -285,4 +285,7 @@ pub struct Counted {
     pub combinations: Vec<(Vec<Value>, Vec<Option<f64>>)>,
     /// The metrics over everything.
     pub totals: Vec<Option<f64>>,
+    /// How many combinations there are in all, where only those of the page that was asked for are
+    /// here: somebody else put them in order and cut them.
+    pub of_all: Option<usize>,
 }

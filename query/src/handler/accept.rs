@@ -28,7 +28,7 @@ impl Coding {
 /// # Errors
 ///
 /// 406 when it takes none of ours.
-pub(super) fn fill_in(headers: &HeaderMap, parameters: &mut Parameters) -> Result<(), Failed> {
+pub(crate) fn fill_in(headers: &HeaderMap, parameters: &mut Parameters) -> Result<(), Failed> {
     if parameters.of("format").is_none() {
         let best = best(headers, &Format::NAMES.map(|(_, format)| format.media_type()));
         let named = best.and_then(|at| Format::NAMES.get(at)).ok_or_else(not_acceptable)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use lake::site::{Site, SiteSettings, list_sites};
+use lake::site::{self, Site, SiteSettings};
 use serde_json::{Value as Json, json};
 
 use super::{Answered, Failed, JSON, Query, unread};
@@ -13,11 +13,11 @@ const READS: usize = 16;
 
 impl Query {
     /// The sites that `covers` allows, in the order of their ids; none is an answer, too.
-    pub(super) async fn list(
+    pub(super) async fn list_sites(
         &self,
         covers: &(dyn Fn(i32) -> bool + Sync),
     ) -> Result<Answered, Failed> {
-        let mut ids = list_sites(&self.store).await.map_err(|error| unread(&error))?;
+        let mut ids = site::list_sites(&self.store).await.map_err(|error| unread(&error))?;
         ids.retain(|id| covers(*id));
         let read = |id| async move { self.sites.get(id).await.map_err(|error| unread(&error)) };
         let sites = futures_util::stream::iter(ids).map(read).buffered(READS);

@@ -3,7 +3,7 @@
 mod parameters;
 mod schemas;
 
-use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_BYTES, MAX_TEXT_BYTES};
+use lake::limits::{MAX_ANSWER_VALUES, MAX_QUERY_ID_BYTES, MAX_QUESTION_BYTES, MAX_TEXT_BYTES};
 use serde_json::{Map, Value as Json, json};
 
 use super::PATH;
@@ -58,6 +58,8 @@ fn paths() -> Json {
         let text = format!("A named report: /metrics with {}, where not given.", pairs.join(", "));
         paths.insert(format!("/v1/sites/{{site}}/{name}"), report(name, &text));
     }
+    paths.insert("/v1/queries".to_owned(), start_query());
+    paths.insert("/v1/queries/{query}".to_owned(), query());
     paths.insert("/v1/sites".to_owned(), sites());
     paths.insert("/v1/sites/{site}/live".to_owned(), live());
     paths.insert(format!("/v1/sites/{{site}}/{}", ledger::NAME), of_ledger());
@@ -214,8 +216,51 @@ fn answers() -> Json {
         "headers": named_headers(&["request-id", "location"]),
         "content": {"application/json": {"schema": reference("schemas", "Linked")}},
     });
-    let all = json!({"200": answer, "303": elsewhere, "304": unchanged});
-    with(all, &["400", "401", "403", "404", "406", "422", "429", "503"])
+    let all = json!({"200": answer, "202": begun(), "303": elsewhere, "304": unchanged});
+    with(all, &["400", "401", "403", "404", "406", "422", "429", "502", "503"])
+}
+
+/// Athena is at it.
+fn begun() -> Json {
+    json!({
+        "description": "Athena answers: ask there again after as many seconds as it says",
+        "headers": named_headers(&["request-id", "location", "retry-after"]),
+        "content": {"application/json": {"schema": reference("schemas", "Query")}},
+    })
+}
+
+fn start_query() -> Json {
+    let names: Vec<&str> = PARAMETERS.to_vec();
+    let mut responses = answers();
+    if let Some(responses) = responses.as_object_mut() {
+        responses.retain(|status, _| !["200", "303", "304"].contains(&status.as_str()));
+    }
+    json!({"post": {
+        "operationId": "start_query", "tags": ["metrics"],
+        "summary": "Have Athena answer a question, whatever it reads; what is merged is in the answer",
+        "requestBody": {
+            "required": true, "description": "As that of `POST /v1/metrics`",
+            "content": {"application/json": {"schema": in_body(&names)}},
+        },
+        "responses": with(responses, &["413"]),
+    }})
+}
+
+fn query() -> Json {
+    let id = json!({
+        "name": "query", "in": "path", "required": true,
+        "description": "The id that the question was answered with; it is for the token that asked",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_QUERY_ID_BYTES},
+    });
+    let mut responses = answers();
+    if let Some(responses) = responses.as_object_mut() {
+        responses.shift_remove("304");
+    }
+    json!({"get": {
+        "operationId": "query", "tags": ["metrics"],
+        "summary": "The answer of a query, or how far it is",
+        "parameters": [id, in_query("format"), in_query("redirect")], "responses": responses,
+    }})
 }
 
 /// An answer as JSON alone, and the refusals that all have.
@@ -249,7 +294,7 @@ fn headers() -> Json {
         "etag": header("The version of the answer: it changes when the data, the settings or the day do"),
         "cache-control": header("An answer may be kept, and asked for again with If-None-Match"),
         "link": header("rel=\"next\": the next page, relative to this URL; absent on the last"),
-        "location": header("Where to ask how far it is"),
+        "location": header("Where to ask how far it is, or for the answer"),
         "vary": header("Headers that decide about the answer"),
         "allow": header("The methods that there are"),
         "retry-after": header("Seconds to wait"),
@@ -266,12 +311,17 @@ fn refusals() -> Json {
         ("400", "A parameter is wrong: which, what it may be, and the nearest right name", None),
         ("401", "No token, or one that is not known or no longer", Some("www-authenticate")),
         ("403", "The token does not open the site, whether there is one or not", None),
-        ("404", "There is no such site, report or erasure", None),
+        ("404", "There is no such site, report, erasure or query", None),
         ("406", "None of the formats is one that the client accepts", None),
         ("413", "The body is too long", None),
         ("422", too_large.as_str(), None),
-        ("429", "The token asks more often than it may", Some("retry-after")),
-        ("503", "The store could not be read; ask again", None),
+        (
+            "429",
+            "The token asks more often than it may, or Athena has too much to do",
+            Some("retry-after"),
+        ),
+        ("502", "Athena failed; the detail says whether to ask again", None),
+        ("503", "The store or Athena could not be read; ask again", None),
     ];
     let of = |(status, text, header): (&str, &str, Option<&str>)| {
         let names: Vec<&str> = ["request-id"].into_iter().chain(header).collect();

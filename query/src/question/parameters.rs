@@ -70,8 +70,15 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The parameters of one question.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Parameters(Vec<(String, String)>);
+
+impl From<Vec<(String, String)>> for Parameters {
+    /// Pairs that were parameters before.
+    fn from(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+}
 
 impl Parameters {
     /// Reads a query string.
@@ -137,9 +144,22 @@ impl Parameters {
     /// Fills in what was not given.
     pub fn set_default(&mut self, name: &str, value: &str) {
         if self.of(name).is_none() {
-            self.0.retain(|(given, _)| given != name);
-            self.0.push((name.to_owned(), value.to_owned()));
+            self.set(name, value);
         }
+    }
+
+    /// Sets one, whatever was given.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(given, _)| given != name);
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// All that have a value but these, as pairs.
+    pub(crate) fn but(&self, names: &[&str]) -> Vec<(String, String)> {
+        let kept = |(name, value): &&(String, String)| {
+            !value.is_empty() && !names.contains(&name.as_str())
+        };
+        self.0.iter().filter(kept).cloned().collect()
     }
 
     /// The value of a parameter; one without a value counts as not given.

@@ -246,7 +246,7 @@ impl CountedDate {
 }
 
 /// The orders that a table object with rows of the site has not applied.
-fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Orders {
+pub(super) fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Orders {
     let of_site = parts
         .iter()
         .filter(|_| !orders.is_empty())

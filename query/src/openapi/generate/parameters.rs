@@ -8,10 +8,12 @@ use serde_json::{Map, Value as Json, json};
 use crate::calendar::Interval;
 use crate::dimension::DIMENSIONS;
 use crate::metric::METRICS;
-use crate::question::{Bots, Compare, DEFAULT_DAYS, DEFAULT_METRICS, Format, PARAMETERS, PERIODS};
+use crate::question::{
+    Bots, Compare, DEFAULT_DAYS, DEFAULT_METRICS, Engine, Format, PARAMETERS, PERIODS,
+};
 
 /// An example of each parameter that has one by itself. A cursor is of an answer.
-pub(in crate::openapi) const EXAMPLES: [(&str, &str); 21] = [
+pub(in crate::openapi) const EXAMPLES: [(&str, &str); 22] = [
     ("sites", "1,2"),
     ("metrics", "pageviews,visits"),
     ("from", "2026-01-01"),
@@ -33,6 +35,7 @@ pub(in crate::openapi) const EXAMPLES: [(&str, &str); 21] = [
     ("format", "csv"),
     ("explain", "true"),
     ("redirect", "false"),
+    ("engine", "scan"),
 ];
 
 /// One of the description's components.
@@ -151,6 +154,7 @@ fn schema(name: &str) -> Json {
         "bots" => one_of_or_first(&Bots::NAMES),
         "compare" => one_of(&Compare::NAMES),
         "format" => one_of(&Format::NAMES),
+        "engine" => one_of_or_first(&Engine::NAMES),
         "explain" => json!({"type": "string", "enum": ["false", "true"], "default": "false"}),
         "redirect" => json!({"type": "string", "enum": ["true", "false"], "default": "true"}),
         "section_depth" => json!({
@@ -201,6 +205,9 @@ fn description(name: &str) -> String {
         "cursor" => "next_cursor of an answer to the same question: the page after it",
         "format" => "Instead of Accept",
         "explain" => "Say what the answer took, and the SQL that says the same over the table",
+        "engine" => {
+            "Who reads the hits: the scan; Athena, over what is merged; or, where the scan would have to read too much, Athena by itself"
+        }
         "redirect" => "Whether an answer above 6 MB is 303 to where it lies, or 200 with the link",
         other => panic!("{other} has no description: say here what it is"),
     };

@@ -16,6 +16,10 @@ pub(super) fn components() -> Json {
             "additionalProperties": {"type": ["number", "null"]},
         },
         "Linked": object(&[("link", text()), ("expires_in_s", count())]),
+        "Query": object(&[
+            ("id", text()),
+            ("state", json!({"enum": ["queued", "running", "done", "failed"]})),
+        ]),
         "Explained": explained(),
         "Sites": object(&[("sites", list(site()))]),
         "Definitions": definitions(),

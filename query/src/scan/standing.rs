@@ -1,0 +1,176 @@
+//! What is known of the dates of a question without reading a row: what reading it would take, and
+//! whether somebody who reads the table alone would see what an answer must show.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use lake::limits::QUERY_CONCURRENT_DATES;
+use object_store::path::Path;
+
+use super::date::{hidden_in, needed_bytes, open_parts};
+use super::error::ScanError;
+use super::list::Objects;
+use super::open::Opened;
+use super::prune::pieces;
+use super::{Lists, Scanner, wanted};
+use crate::plan::Plan;
+
+/// For each site a plan and its partitions.
+type Sites = [(Arc<Plan>, Vec<Date>)];
+
+/// The objects of a question's dates, and what is to be left out of them; to be read or looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Listed(pub(super) Lists);
+
+/// What the table is like on some dates.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Names and ETags of the table objects, in their order.
+    pub(crate) objects: Vec<String>,
+    /// The first date that has any.
+    pub(crate) first: Option<Date>,
+    /// Dates of which hits are not in the table yet.
+    pub(crate) waiting: BTreeSet<Date>,
+    /// A date of which the table still has hits that orders of erasure cover.
+    pub(crate) unerased: Option<Date>,
+    /// When one of the objects was last written, Unix milliseconds.
+    pub(crate) written_ms: Option<i64>,
+}
+
+impl Standing {
+    /// Of both.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.objects.extend(other.objects);
+        self.waiting.extend(other.waiting);
+        Self {
+            first: [self.first, other.first].into_iter().flatten().min(),
+            unerased: self.unerased.or(other.unerased),
+            written_ms: self.written_ms.max(other.written_ms),
+            ..self
+        }
+    }
+}
+
+impl Scanner {
+    /// The objects that a scan would read.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    pub(crate) async fn list(&self, sites: &Sites) -> Result<Listed, ScanError> {
+        if sites.is_empty() {
+            return Ok(Listed::default());
+        }
+        let (partitions, asked) = wanted(sites);
+        Ok(Listed(self.lists(&partitions, &asked).await?))
+    }
+
+    /// Whether a scan would read more bytes than these of the table. The sizes of the objects are an
+    /// upper bound that costs nothing; above it the footers say which columns of which rows are
+    /// needed, and no more of them are read than it takes.
+    ///
+    /// # Errors
+    ///
+    /// When a footer cannot be read.
+    pub(crate) async fn reads_more(
+        &self,
+        questions: &[(&Sites, &Listed)],
+        bytes: u64,
+    ) -> Result<bool, ScanError> {
+        let mut listed_bytes = 0_u64;
+        let mut needed = Vec::new();
+        for (sites, Listed((dates, _))) in questions {
+            for (dt, objects) in dates {
+                listed_bytes += objects.parts.iter().map(|part| part.size).sum::<u64>();
+                needed.push(self.needed(sites, *dt, objects));
+            }
+        }
+        if listed_bytes <= bytes {
+            return Ok(false);
+        }
+        let mut needed =
+            futures_util::stream::iter(needed).buffer_unordered(QUERY_CONCURRENT_DATES);
+        let mut all = 0_u64;
+        while let Some(of_date) = needed.try_next().await? {
+            all = all.saturating_add(of_date);
+            if all > bytes {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Bytes of the columns that a question needs of a date.
+    async fn needed(&self, sites: &Sites, dt: Date, objects: &Objects) -> Result<u64, ScanError> {
+        let Some((plan, _)) = sites.first() else { return Ok(0) };
+        let parts = match open_parts(self, plan, objects).await {
+            Ok((parts, _)) => parts,
+            // Somebody is at it; the scan takes care of that.
+            Err(ScanError::Replaced(_)) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = 0;
+        for (plan, _) in sites.iter().filter(|(_, partitions)| partitions.contains(&dt)) {
+            for part in &parts {
+                let pieces = pieces(part.footer.metadata.metadata(), plan.site);
+                bytes += pieces.iter().map(|piece| needed_bytes(plan, part, piece)).sum::<u64>();
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn open_date(
+        &self,
+        plan: &Plan,
+        dt: Date,
+        objects: &Objects,
+    ) -> Result<(Date, Vec<Arc<Opened>>, Vec<Path>), ScanError> {
+        let (parts, hot) = open_parts(self, plan, objects).await?;
+        Ok((dt, parts, hot))
+    }
+
+    /// What the table is like on the dates.
+    ///
+    /// # Errors
+    ///
+    /// When a footer cannot be read, [`ScanError::Replaced`] among others.
+    pub(crate) async fn standing(
+        &self,
+        sites: &Sites,
+        Listed((objects, hidden)): &Listed,
+    ) -> Result<Standing, ScanError> {
+        let mut standing = Standing::default();
+        let Some((plan, _)) = sites.first() else { return Ok(standing) };
+        let mut opens = Vec::new();
+        for (dt, objects) in objects {
+            if !objects.parts.is_empty() {
+                standing.first.get_or_insert(*dt);
+            }
+            for part in &objects.parts {
+                let e_tag = part.e_tag.as_deref().unwrap_or_default();
+                standing.objects.push(format!("{} {e_tag}", part.location));
+                let written_ms = Some(part.last_modified.timestamp_millis());
+                standing.written_ms = standing.written_ms.max(written_ms);
+            }
+            if !objects.hot.is_empty() || !hidden.is_empty() {
+                opens.push(self.open_date(plan, *dt, objects));
+            }
+        }
+        let mut opened = futures_util::stream::iter(opens).buffered(QUERY_CONCURRENT_DATES);
+        while let Some((dt, parts, hot)) = opened.try_next().await? {
+            if !hot.is_empty() {
+                standing.waiting.insert(dt);
+            }
+            let unerased = hidden.iter().any(|(site, orders)| {
+                let left = hidden_in(&parts, *site, orders);
+                left.may_cover(*site, dt)
+            });
+            if unerased {
+                standing.unerased.get_or_insert(dt);
+            }
+        }
+        Ok(standing)
+    }
+}
