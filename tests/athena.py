@@ -16,8 +16,8 @@ import uuid
 
 import duckdb
 
-WORKGROUP, DATABASE, REGION = "stack-query", "stack_hits", "eu-central-1"
-KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+WORKGROUP, DATABASE = "stack-query", "stack_hits"
+CREDENTIALS = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
 PAGE = 1000
 BUSY, WRONG = "TooManyRequestsException", "InvalidRequestException"
 CUT_OFF = "Query cancelled! : Bytes scanned limit was exceeded"
@@ -33,9 +33,13 @@ class Execution:
 
 
 class Athena:
-    """The service on a free port of 127.0.0.1; `store` is the folder of the store, once there is one."""
+    """The service on a free port of 127.0.0.1; `store` is the folder of the store, once there is one.
 
-    def __init__(self):
+    It takes what is signed with these credentials.
+    """
+
+    def __init__(self, credentials=None):
+        self.credentials = credentials or CREDENTIALS
         self.lock = threading.RLock()
         self.executions, self.calls, self.wrong = [], [], []
         self.store, self.tables = None, {}
@@ -69,16 +73,15 @@ class Athena:
 
     def variables(self, **more):
         """What a program needs to call it."""
-        return {"AWS_ENDPOINT_URL_ATHENA": f"http://127.0.0.1:{self.server.server_port}", "AWS_REGION": REGION,
-                "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "HITLAKE_ATHENA_WORKGROUP": WORKGROUP,
-                "HITLAKE_ATHENA_DATABASE": DATABASE, **more}
+        return {"AWS_ENDPOINT_URL_ATHENA": f"http://127.0.0.1:{self.server.server_port}", "HITLAKE_ATHENA_WORKGROUP": WORKGROUP,
+                "HITLAKE_ATHENA_DATABASE": DATABASE, **self.credentials, **more}
 
     def answer(self, headers, body):
         with self.lock:
             operation = headers["x-amz-target"].removeprefix("AmazonAthena.")
             self.calls.append(operation)
             try:
-                verify(headers, body)
+                verify(headers, body, *(self.credentials[name] for name in CREDENTIALS))
                 if self.busy:
                     self.busy -= 1
                     return 400, {"__type": BUSY, "message": "Rate exceeded", "Reason": "CONCURRENT_QUERY_LIMIT_EXCEEDED"}
@@ -180,20 +183,20 @@ def text(value):
     return str(value)
 
 
-def verify(headers, body):
+def verify(headers, body, expected_region, expected_key, secret):
     """AWS's signature, version 4, of the headers that it says are signed."""
     scheme, _, rest = headers["authorization"].partition(" ")
     assert scheme == "AWS4-HMAC-SHA256", scheme
     parts = dict(part.strip().split("=", 1) for part in rest.split(","))
     key, *scope = parts["Credential"].split("/")
     date, region, service, end = scope
-    assert (key, region, service, end) == (KEY, REGION, "athena", "aws4_request"), parts
+    assert (key, region, service, end) == (expected_key, expected_region, "athena", "aws4_request"), parts
     names = parts["SignedHeaders"].split(";")
     assert {"host", "x-amz-date", "x-amz-target"} <= set(names), names
     canonical = "\n".join(["POST", "/", "", *(f"{name}:{headers[name].strip()}" for name in names), "", ";".join(names), hashlib.sha256(body).hexdigest()])
     to_sign = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest()])
     mac = lambda key, message: hmac.new(key, message.encode(), hashlib.sha256).digest()
-    signing = ("AWS4" + SECRET).encode()
+    signing = ("AWS4" + secret).encode()
     for step in (date, region, service, end):
         signing = mac(signing, step)
     assert hmac.compare_digest(mac(signing, to_sign).hex(), parts["Signature"]), "the signature does not match"

@@ -25,7 +25,7 @@ QUESTIONS = 300
 BODY = 500
 # Of so many questions one has the SQL of a page compared, one is asked of Athena as well, and the SQL of one is read by a
 # parser, which takes long.
-PAGES, BEYOND, PARSED = 5, 4, 3
+PAGES, BEYOND, PARSED = 5, 6, 3
 SEED = int(os.environ.get("HITLAKE_QUESTIONS", 713775787 if SOAK == 1 else random.SystemRandom().randrange(10**9)))
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}

@@ -11,6 +11,8 @@ from collections import Counter
 
 import pytest
 
+import athena
+import emulators as emulation
 import harness
 import inputs
 import oracle
@@ -70,7 +72,16 @@ def accepted(answer):
     return int(answer["headers"]["hitlake-accepted"])
 
 
-def test_whole_chain(chain, shared, tmp_path):
+@pytest.fixture
+def beyond():
+    """An Athena that believes the chain's credentials."""
+    running = athena.Athena(emulation.CREDENTIALS)
+    yield running
+    running.stop()
+
+
+def test_whole_chain(chain, shared, tmp_path, beyond):
+    chain.environment |= beyond.variables()
     requests = inputs.matomo_requests(shared)
     for method, target, headers, body in requests:
         answer = chain.function("ingest")(http_event(method, target, headers, body))
@@ -111,6 +122,8 @@ def test_whole_chain(chain, shared, tmp_path):
     assert {day: it["pageviews"] for day, it in by_day.items()} == facts.pageviews_by_date
 
     large_answers_come_by_a_link(chain)
+    beyond.store = tmp_path / "table"
+    athena_answers_the_same(chain)
 
     # Every batch once more as it was, then cut anew and in another order; and merged again.
     for shard, batch in chain.handed_over:
@@ -140,6 +153,20 @@ def large_answers_come_by_a_link(chain):
     assert answer["statusCode"] == 200, answer["statusCode"]
     with urllib.request.urlopen(json.loads(answer["body"])["link"], timeout=60) as linked:
         assert json.loads(linked.read())["totals"] == whole["totals"]
+
+
+def athena_answers_the_same(chain):
+    """As the function asks it on AWS: with the variables of its role, over the table as it lies in the bucket."""
+    asked = {"sites": [APACHE], "metrics": ["pageviews", "visits"], "by": ["page"], "from": inputs.LOG_DATES[0], "to": inputs.LOG_DATES[1], "limit": 100_000}
+    headers = {"authorization": f"Bearer {chain.token}"}
+    query = chain.function("query")
+    answer = query(http_event("POST", "/v1/queries", headers, json.dumps(asked)))
+    while answer["statusCode"] == 202:
+        answer = query(http_event("GET", answer["headers"]["location"], headers))
+    assert answer["statusCode"] == 200, answer
+    of_athena, of_scan = json.loads(answer["body"]), json.loads(query(http_event("POST", "/v1/metrics", headers, json.dumps(asked)))["body"])
+    assert of_athena.pop("as_of") < of_scan.pop("as_of")
+    assert of_athena == of_scan and len(of_athena["rows"]) > 200
 
 
 # What is a metric, and what stands in the line beside it.

@@ -4,9 +4,11 @@
 //! One call is one attempt; whoever calls decides what is tried again. Knows no operation.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -22,6 +24,8 @@ use super::Aws;
 use crate::limits::AWS_CONNECT_TIMEOUT;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+/// Credentials are asked for anew so long before they expire.
+const SPARE: Duration = Duration::from_secs(60);
 
 /// Why a call has no answer; worth another attempt.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,8 @@ pub struct JsonClient {
     region: String,
     connector: Connector,
     credentials: SharedCredentialsProvider,
+    /// The last that expire: on a person's machine it takes calls to get them.
+    known: Mutex<Option<Credentials>>,
 }
 
 impl fmt::Debug for JsonClient {
@@ -77,7 +83,8 @@ impl Aws {
             None => self.trusted.clone(),
         };
         let endpoint = service.endpoint.clone().unwrap_or_else(|| endpoint(&service, &region));
-        Some(JsonClient { connector: connector(trusted), service, endpoint, region, credentials })
+        let (connector, known) = (connector(trusted), Mutex::default());
+        Some(JsonClient { service, endpoint, region, connector, credentials, known })
     }
 }
 
@@ -117,14 +124,26 @@ impl JsonClient {
         body: Vec<u8>,
         now: SystemTime,
     ) -> Result<(u16, Bytes), CallError> {
-        let credentials = self.credentials.provide_credentials().await;
-        let identity = credentials.map_err(|error| CallError::Unsigned(error.into()))?.into();
+        let identity = self.credentials(now).await?.into();
         let request = self.signed(operation, body, now, &identity).map_err(CallError::Unsigned)?;
         let failed = |error| CallError::Wire(self.endpoint.clone(), error);
         let answer = self.connector.call(request).await.map_err(|error| failed(error.into()))?;
         let status = answer.status().as_u16();
         let body = ByteStream::new(answer.into_body()).collect().await;
         Ok((status, body.map_err(|error| failed(error.into()))?.into_bytes()))
+    }
+
+    /// Credentials that are good for a while yet.
+    async fn credentials(&self, now: SystemTime) -> Result<Credentials, CallError> {
+        let lasts = |it: &Credentials| it.expiry().is_some_and(|end| end > now + SPARE);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(lasts) {
+            return Ok(known);
+        }
+        let new = self.credentials.provide_credentials().await;
+        let new = new.map_err(|error| CallError::Unsigned(error.into()))?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(new.clone());
+        Ok(new)
     }
 
     fn signed(
@@ -198,13 +217,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_signed() {
         let client = client("eu-central-1", None).await;
-        let credentials = aws_credential_types::Credentials::new(
-            "key",
-            "secret",
-            Some("session".to_owned()),
-            None,
-            "test",
-        );
+        let session = Some("session".to_owned());
+        let credentials = Credentials::new("key", "secret", session, None, "test");
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160);
         let request =
             client.signed("GetQueryExecution", b"{}".to_vec(), at, &credentials.into()).unwrap();
@@ -214,5 +228,21 @@ mod tests {
         assert_eq!(header("x-amz-security-token"), "session");
         let signed = "AWS4-HMAC-SHA256 Credential=key/20150830/eu-central-1/athena/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, Signature=";
         assert!(header("authorization").starts_with(signed), "{}", header("authorization"));
+    }
+
+    #[tokio::test]
+    async fn credentials_are_kept_until_shortly_before_they_expire() {
+        let mut client = client("eu-central-1", None).await;
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let of = |key: &str| Credentials::new(key, "secret", None, Some(end), "test");
+        client.credentials = SharedCredentialsProvider::new(of("first"));
+        let key = async |client: &JsonClient, now| {
+            client.credentials(now).await.unwrap().access_key_id().to_owned()
+        };
+        let (early, late) = (end - SPARE - Duration::from_secs(1), end - SPARE);
+        assert_eq!(key(&client, early).await, "first");
+        client.credentials = SharedCredentialsProvider::new(of("second"));
+        assert_eq!(key(&client, early).await, "first");
+        assert_eq!(key(&client, late).await, "second");
     }
 }
