@@ -2,15 +2,17 @@
 //!
 //! `cargo bench --workspace --bench merge -- HITS [MEMORY_MB] [FRESH_HITS] [FOLDER]` writes HITS
 //! generated hits as hot objects into FOLDER (else a temporary one) and merges them; then, if asked
-//! for, FRESH_HITS more into the table. Prints seconds, processor's seconds, peak memory (VmHWM)
-//! and scratch. What each column takes: `python tests/bench/columns.py FOLDER/store/hits`.
+//! for, FRESH_HITS more into the table. Prints seconds, processor's seconds by phase, peak memory
+//! (VmHWM) and scratch, and what 50 million hits would take, alone and in parts. What each column takes: `python tests/bench/columns.py FOLDER/store/hits`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
 mod generated;
+mod spent;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -23,7 +25,18 @@ use lake::parquet_file::encode;
 use lake::store::StoreRef;
 use lake::store::folder::FolderStore;
 use object_store::ObjectStoreExt as _;
+use spent::{Phases, cpu_seconds, peak_mb, reset_peak, rss_mb};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// The day that is to fit into Lambda's 15 minutes, millions of hits.
+const LARGE_DAY: f64 = 50.0;
+/// Phases in which every part reads the rows of all parts.
+const READ_BY_EVERY_PART: [&str; 3] =
+    ["objects fetched", "which rows belong together", "rows into buckets"];
+/// How it goes is said every so many looks at the scratch folder.
+const SAID_EVERY: u64 = 150;
 const DT: Date = jiff::civil::date(2026, 11, 28);
 const START_US: i64 = 1_795_824_000_000_000;
 const DAY_US: u64 = 86_400_000_000;
@@ -36,11 +49,14 @@ fn main() {
     let memory_mb = numbers.get(1).copied().unwrap_or(512);
     let fresh = numbers.get(2).copied().unwrap_or(0);
     let folder = std::env::args().skip(1).find(|arg| arg.starts_with('/'));
+    let phases = Phases::default();
+    let of_merge = tracing_subscriber::EnvFilter::new("compact=debug");
+    tracing_subscriber::registry().with(phases.clone().with_filter(of_merge)).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(run(hits, memory_mb, fresh, folder.map(PathBuf::from)));
+    runtime.block_on(run(hits, memory_mb, fresh, folder.map(PathBuf::from), phases));
 }
 
-async fn run(hits: u64, memory_mb: u64, fresh: u64, kept: Option<PathBuf>) {
+async fn run(hits: u64, memory_mb: u64, fresh: u64, kept: Option<PathBuf>, phases: Phases) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = kept.as_deref().unwrap_or_else(|| temporary.path());
     let store: StoreRef = Arc::new(FolderStore::open(&folder.join("store")).unwrap());
@@ -68,24 +84,51 @@ async fn run(hits: u64, memory_mb: u64, fresh: u64, kept: Option<PathBuf>) {
             merged.rows,
             count as f64 / cpu,
             peak_mb(),
-            peak_scratch.load(std::sync::atomic::Ordering::Relaxed) >> 20,
+            peak_scratch.load(Ordering::Relaxed) >> 20,
             merged.bytes,
             merged.bytes as f64 / merged.rows as f64,
             merged.duplicates
         );
+        reckon(merged.rows as f64 / 1e6, &phases.take());
     }
 }
 
-/// Samples the bytes of the scratch folder.
-fn watch(
-    scratch: std::path::PathBuf,
-) -> (Arc<std::sync::atomic::AtomicU64>, tokio::task::JoinHandle<()>) {
-    use std::sync::atomic::{AtomicU64, Ordering};
+/// By phase, and what a day of 50 million hits would take, alone and in parts. Each part reads all
+/// of the hot objects and works out and writes its own rows, so only these phases are divided.
+fn reckon(millions: f64, phases: &[(String, f64, f64)]) {
+    let (mut by_all, mut by_part) = (0.0, 0.0);
+    for (name, seconds, cpu) in phases {
+        println!(
+            "  {name}: {seconds:.1} s, {cpu:.1} s of a processor, {:.2} a million rows",
+            cpu / millions
+        );
+        let divided = !READ_BY_EVERY_PART.contains(&name.as_str());
+        *if divided { &mut by_part } else { &mut by_all } += cpu / millions;
+    }
+    for parts in [1.0, 2.0, 4.0] {
+        println!(
+            "  {LARGE_DAY} million hits in {parts} parts: {:.0} s of a processor each",
+            LARGE_DAY * (by_all + by_part / parts)
+        );
+    }
+}
+
+/// Samples the bytes of the scratch folder, and says now and then how it goes.
+fn watch(scratch: PathBuf) -> (Arc<AtomicU64>, tokio::task::JoinHandle<()>) {
     let largest = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&largest);
     let watching = tokio::spawn(async move {
-        loop {
-            seen.fetch_max(folder_bytes(&scratch), Ordering::Relaxed);
+        for look in 1_u64.. {
+            let bytes = folder_bytes(&scratch);
+            seen.fetch_max(bytes, Ordering::Relaxed);
+            if look % SAID_EVERY == 0 {
+                let cpu = cpu_seconds();
+                println!(
+                    "    {cpu:.0} s of a processor so far, {} MB, scratch {} MB",
+                    rss_mb(),
+                    bytes >> 20
+                );
+            }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     });
@@ -100,24 +143,6 @@ fn folder_bytes(folder: &std::path::Path) -> u64 {
         Err(_) => 0,
     });
     bytes.sum()
-}
-
-/// Linux counts the peak anew after this.
-fn reset_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-fn peak_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|kb| kb.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
-}
-
-/// Seconds of processors that this process has used: utime and stime of Linux, in ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
-    fields.take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 async fn write_hot(store: &StoreRef, from: u64, to: u64, day: u64) -> u64 {

@@ -19,6 +19,7 @@ mod plan;
 mod route;
 mod runs;
 mod source;
+mod wide;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -35,15 +36,18 @@ use lake::limits::{
     LARGE_DATE_ROWS, MERGE_BASE_BYTES, MERGE_MAX_RUNS, MERGE_ROW_BYTES, MERGE_ROW_PEAK_BYTES,
 };
 use lake::orders::Orders;
-use lake::parquet_file::{Writer, adapt};
+use lake::parquet_file::Writer;
 
+use super::fetch::HOT_FILE;
 use super::scratch::Scratch;
 pub use anew::Anew;
 use blocks::BlockReader;
+use gather::{Gather, Pick};
 use plan::Plan;
 use route::{Buckets, Router, work_out};
 use runs::{Merger, Run};
 pub(super) use source::{Slice, Source};
+use wide::Wide;
 
 /// Rows given to the Parquet writer at a time.
 const OUTPUT_ROWS: usize = 8 * 1024;
@@ -102,7 +106,8 @@ struct Memory {
     rows_here: u64,
     table_rows: u64,
     buckets: usize,
-    bucket_rows: usize,
+    /// Rows of a bucket that fit.
+    most_rows: usize,
     held_rows: usize,
     run_rows: usize,
     slots_bytes: usize,
@@ -126,7 +131,8 @@ impl Memory {
         let text = usize::try_from(bytes / rows.max(1)).unwrap_or_default();
         let (row_bytes, peak_bytes) = (MERGE_ROW_BYTES + text, MERGE_ROW_PEAK_BYTES + 3 * text);
         let fits = (memory / peak_bytes).max(1);
-        let bucket_rows = (fits / 2).max(1);
+        // Buckets are not exactly their share.
+        let bucket_rows = (fits * 3 / 4).max(1);
         let rows_here = usize::try_from(rows)? / usize::from(job.parts.max(1));
         let buckets =
             if rows_here <= fits { 1 } else { rows_here.div_ceil(bucket_rows).min(MERGE_MAX_RUNS) };
@@ -135,8 +141,8 @@ impl Memory {
             rows_here: rows_here as u64,
             table_rows,
             buckets,
-            bucket_rows: bucket_rows.max(rows_here / buckets.max(1)),
-            held_rows: (memory / 6 / row_bytes).max(1),
+            most_rows: fits.max(rows_here / buckets.max(1)),
+            held_rows: (memory / 4 / row_bytes).max(1),
             run_rows: (memory / 4 / row_bytes / buckets.max(1)).clamp(16, OUTPUT_ROWS),
             slots_bytes: memory / 4,
             keys_bytes: memory / 4,
@@ -145,7 +151,7 @@ impl Memory {
 }
 
 /// Builds it; takes minutes of computing for a large date, so not on the threads that serve.
-pub(super) fn build(job: Job) -> anyhow::Result<Built> {
+pub(super) fn build(mut job: Job) -> anyhow::Result<Built> {
     let memory = Memory::divide(&job)?;
     if memory.rows_here > LARGE_DATE_ROWS {
         // Said before: a run that Lambda cuts off says nothing at its end.
@@ -153,14 +159,20 @@ pub(super) fn build(job: Job) -> anyhow::Result<Built> {
         let Memory { rows, buckets, .. } = memory;
         tracing::info!(%dt, part, rows, buckets, "date {dt}: {rows} hits are read");
     }
+    phase("which rows belong together");
     let plan = Plan::make(&job, &memory)?;
     let mut output = Output::create(&job, memory.rows_here)?;
     if memory.buckets == 1 {
         in_memory(&job, &memory, plan, &mut output)?;
     } else {
-        over_scratch(&job, &memory, plan, &mut output)?;
+        over_scratch(&mut job, &memory, plan, &mut output)?;
     }
     output.finish(job)
+}
+
+/// Says what begins, for whoever measures it.
+pub(super) fn phase(phase: &str) {
+    tracing::debug!(phase, "{phase}");
 }
 
 fn in_memory(
@@ -169,33 +181,42 @@ fn in_memory(
     mut plan: Plan,
     output: &mut Output,
 ) -> anyhow::Result<()> {
+    phase("rows into memory");
     // With everything at hand nothing is saved by leaving rows as they stand.
     plan.may_stand = false;
     let mut blocks = Vec::new();
-    Router::new(job, memory, &mut plan).read(|_, rows| {
-        blocks.push(rows.clone());
+    let mut gather = Gather::default();
+    Router::new(job, memory, &mut plan).read(|_, held: &[&Wide], picks: &[Pick]| {
+        blocks.push(gather.rows(held, picks)?);
         Ok(())
     })?;
     output.begin(plan);
+    phase("rows worked out");
     let rows = work_out(blocks, &job.goals)?;
+    phase("rows written");
     for start in (0..rows.num_rows()).step_by(OUTPUT_ROWS) {
-        output.give(&rows.slice(start, OUTPUT_ROWS.min(rows.num_rows() - start)))?;
+        output.give(rows.slice(start, OUTPUT_ROWS.min(rows.num_rows() - start)))?;
     }
     Ok(())
 }
 
 fn over_scratch(
-    job: &Job,
+    job: &mut Job,
     memory: &Memory,
     mut plan: Plan,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let mut buckets = Buckets::new(job, memory.buckets)?;
+    phase("rows into buckets");
+    let mut buckets = Buckets::new(&job.scratch, memory.buckets)?;
     let mut router = Router::new(job, memory, &mut plan);
-    router.read(|bucket, rows| buckets.add(bucket, rows))?;
+    router.read(|bucket, held: &[&Wide], picks: &[Pick]| buckets.add(bucket, held, picks))?;
     let (stands, standing) = (std::mem::take(&mut router.stands), router.standing);
     drop(router);
     output.begin(plan);
+    // Nothing reads the hot objects any more: their room on scratch is for the runs.
+    job.sources.retain(|source| source.is_table);
+    job.scratch.remove(HOT_FILE)?;
+    phase("buckets worked out");
     let mut runs: Vec<Run> = Vec::new();
     for run in buckets.sort(memory, &job.goals)? {
         runs.push(Box::new(BlockReader::open(&run)?));
@@ -207,7 +228,8 @@ fn over_scratch(
     output.built.standing = standing;
     output.built.runs = runs.len();
     output.built.spooled_bytes = buckets.writer.bytes;
-    Merger::new(runs, OUTPUT_ROWS).merge(|rows| output.give(rows))
+    phase("runs merged and written");
+    Merger::new(runs, OUTPUT_ROWS).merge(|rows| output.give(rows.batch()?))
 }
 
 /// The table object while it is written.
@@ -237,17 +259,17 @@ impl Output {
     }
 
     /// Writes rows and counts them.
-    fn give(&mut self, rows: &RecordBatch) -> anyhow::Result<()> {
-        let derived = narrow::derived(rows);
+    fn give(&mut self, rows: RecordBatch) -> anyhow::Result<()> {
+        let derived = narrow::derived(&rows);
         for (row, (&site, &received_us)) in
-            narrow::sites(rows)?.iter().zip(narrow::received(rows)?).enumerate()
+            narrow::sites(&rows)?.iter().zip(narrow::received(&rows)?).enumerate()
         {
             if !narrow::is_true(derived, row) {
                 self.footer.entry(site, received_us).kept += 1;
             }
         }
         self.built.rows += rows.num_rows() as u64;
-        Ok(self.writer.write(&adapt(rows, &schema_for_reading())?)?)
+        Ok(self.writer.write(&rows)?)
     }
 
     fn finish(mut self, job: Job) -> anyhow::Result<Built> {

@@ -192,6 +192,7 @@ impl Merge {
         }
         let goals = self.goals.read(&self.store, self.clock.now_ms()).await?;
         let scratch = Scratch::create(&self.scratch)?;
+        build::phase("objects fetched");
         let fetched = fetch(&self.store, &scratch, (&path, &facts), &waiting).await?;
         let Fetched::Sources(sources) = fetched else { return Ok(Attempt::Changed) };
         let job = build::Job {
@@ -212,6 +213,7 @@ impl Merge {
         let built = built.await.context("the merge's thread ended")??;
         done.merged.duplicates = usize::try_from(built.duplicates)?;
         done.erased_from.extend(built.erased_from.iter().cloned());
+        build::phase("object sent");
         match self.store.put_file(&path, &built.file, facts.expected()).await {
             Ok(_) => Ok(Attempt::Replaced(built)),
             Err(error) if is_conflict(&error) => Ok(Attempt::Changed),

@@ -17,6 +17,8 @@ use super::scratch::Scratch;
 
 /// Hot objects read at a time.
 const CONCURRENT_READS: usize = 8;
+/// The file on scratch that has the hot objects.
+pub(super) const HOT_FILE: &str = "hot";
 /// Bytes of a file's buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -92,7 +94,7 @@ async fn fetch_hot(
         }
     });
     let mut reads = std::pin::pin!(reads.buffered(CONCURRENT_READS));
-    let mut to = Spool::create(scratch, "hot").await?;
+    let mut to = Spool::create(scratch, HOT_FILE).await?;
     let mut places: Vec<(Path, u64, u64)> = Vec::with_capacity(hot.len());
     while let Some(read) = reads.try_next().await? {
         let Some((path, bytes)) = read else { return Ok(None) };

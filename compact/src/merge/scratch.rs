@@ -55,6 +55,12 @@ impl Scratch {
         self.folder.join(name)
     }
 
+    /// Removes a file of the folder.
+    pub(super) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.file(name);
+        std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
+    }
+
     /// Removes the folders below `parent` whose merges were killed; one that cannot be removed is
     /// logged and left.
     pub(super) fn remove_leftovers(parent: &Path) {

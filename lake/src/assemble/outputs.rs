@@ -97,15 +97,15 @@ impl<'a> Rows<'a> {
                 return Ok(array);
             }
             if column.of_visit {
-                return take(&self.of_visit(column)?, &of_group, None);
+                return taken(&self.of_visit(column)?, &of_group);
             }
             let own = column_of(self.raw, column.name)?;
             if Timings::has(column.name) {
-                let taken = take(&own, &hits, None)?;
-                return Ok(self.timings.fill(column.name, taken, self.hits()));
+                let own = taken(&own, &hits)?;
+                return Ok(self.timings.fill(column.name, own, self.hits()));
             }
             let by = if OF_THE_HIT_ALONE.contains(&column.name) { &hits } else { &rows };
-            take(&own, by, None)
+            taken(&own, by)
         };
         let columns = COLUMNS.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         RecordBatch::try_new(schema_for_reading(), columns)
@@ -307,8 +307,16 @@ impl<'a> Rows<'a> {
             let internal = text(&channels, row) == Some(INTERNAL);
             u32::try_from(row).ok().filter(|_| !internal)
         };
-        take(&column_of(self.raw, hit)?, &index(self.groups.iter().map(row)), None)
+        taken(&column_of(self.raw, hit)?, &index(self.groups.iter().map(row)))
     }
+}
+
+/// Rows of a column; most columns have no value at all, and are not looked at row by row.
+fn taken(column: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
+    if column.null_count() == column.len() {
+        return Ok(new_null_array(column.data_type(), rows.len()));
+    }
+    take(column, rows, None)
 }
 
 /// The id of a conversion by pattern: the same whenever it is worked out.

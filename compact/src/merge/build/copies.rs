@@ -127,34 +127,42 @@ fn read(path: &std::path::Path, keys: usize) -> std::io::Result<Vec<Key>> {
 impl Key {
     fn to_bytes(self) -> [u8; KEY_BYTES] {
         let mut bytes = [0; KEY_BYTES];
-        let fields = self
-            .id
-            .to_le_bytes()
-            .into_iter()
-            .chain(self.received_us.to_le_bytes())
-            .chain(self.fingerprint.to_le_bytes())
-            .chain(self.site.to_le_bytes())
-            .chain(self.ordinal.to_le_bytes())
-            .chain([u8::from(self.is_erased)]);
-        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        let mut rest = bytes.as_mut_slice();
+        put(&mut rest, self.id.to_le_bytes());
+        put(&mut rest, self.received_us.to_le_bytes());
+        put(&mut rest, self.fingerprint.to_le_bytes());
+        put(&mut rest, self.site.to_le_bytes());
+        put(&mut rest, self.ordinal.to_le_bytes());
+        put(&mut rest, [u8::from(self.is_erased)]);
         bytes
     }
 
     fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
-        fn field<const N: usize>(bytes: &[u8; KEY_BYTES], start: usize) -> [u8; N] {
-            let mut field = [0; N];
-            field.iter_mut().zip(bytes.iter().skip(start)).for_each(|(to, from)| *to = *from);
-            field
-        }
+        let mut rest = bytes.as_slice();
         Self {
-            id: u128::from_le_bytes(field(bytes, 0)),
-            received_us: i64::from_le_bytes(field(bytes, 16)),
-            fingerprint: u64::from_le_bytes(field(bytes, 24)),
-            site: i32::from_le_bytes(field(bytes, 32)),
-            ordinal: u32::from_le_bytes(field(bytes, 36)),
-            is_erased: field(bytes, 40) == [1],
+            id: u128::from_le_bytes(cut(&mut rest)),
+            received_us: i64::from_le_bytes(cut(&mut rest)),
+            fingerprint: u64::from_le_bytes(cut(&mut rest)),
+            site: i32::from_le_bytes(cut(&mut rest)),
+            ordinal: u32::from_le_bytes(cut(&mut rest)),
+            is_erased: cut(&mut rest) == [1],
         }
     }
+}
+
+/// Puts a field at the beginning of what is left.
+fn put<const N: usize>(rest: &mut &mut [u8], field: [u8; N]) {
+    if let Some((to, left)) = std::mem::take(rest).split_first_chunk_mut() {
+        *to = field;
+        *rest = left;
+    }
+}
+
+/// Cuts a field off the beginning of what is left.
+fn cut<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
+    let Some((field, left)) = rest.split_first_chunk() else { return [0; N] };
+    *rest = left;
+    *field
 }
 
 #[cfg(test)]

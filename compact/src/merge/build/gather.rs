@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions,
-    StringBuilder, new_null_array,
+    Array, ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder, new_null_array,
 };
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
-use lake::columns::schema_for_reading;
+use lake::columns::{COLUMNS, Column, Type};
+
+use super::wide::{Wide, dictionary};
 
 /// A row: the number of its batch, and its number there.
 pub(super) type Pick = (usize, usize);
@@ -21,55 +22,40 @@ pub(super) type Pick = (usize, usize);
 /// Picks rows; reused, so that its work space is.
 #[derive(Default)]
 pub(super) struct Gather {
-    /// Old key to new key of one column, by batch; -1 where not used yet.
-    keys: Vec<i32>,
-    used: Vec<usize>,
+    codes: Codes,
 }
 
 impl Gather {
     /// The picked rows; columns that are null in all of them are left out.
-    pub(super) fn rows(
-        &mut self,
-        batches: &[&RecordBatch],
-        picks: &[Pick],
-    ) -> Result<RecordBatch, ArrowError> {
-        let (mut fields, mut columns) = (Vec::new(), Vec::new());
-        for field in schema_for_reading().fields() {
-            if let Some(column) = self.column(field, batches, picks)? {
-                fields.push(Arc::clone(field));
-                columns.push(column);
+    pub(super) fn rows(&mut self, batches: &[&Wide], picks: &[Pick]) -> Result<Wide, ArrowError> {
+        let columns = COLUMNS.iter().enumerate().map(|(number, column)| {
+            let found = found(batches, number);
+            if found.iter().all(Option::is_none) {
+                return Ok(None);
             }
-        }
-        // The number of rows is said apart, because no row has no column.
-        let rows = RecordBatchOptions::new().with_row_count(Some(picks.len()));
-        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
+            let picked = self.column(column, &found, batches, picks)?;
+            Ok((picked.null_count() < picked.len()).then_some(picked))
+        });
+        let columns = columns.collect::<Result<_, ArrowError>>()?;
+        Ok(Wide { columns, rows: picks.len() })
     }
 
     fn column(
         &mut self,
-        field: &Field,
-        batches: &[&RecordBatch],
+        column: &Column,
+        found: &[Option<&ArrayRef>],
+        batches: &[&Wide],
         picks: &[Pick],
-    ) -> Result<Option<ArrayRef>, ArrowError> {
-        let found: Vec<Option<&ArrayRef>> =
-            batches.iter().map(|batch| batch.column_by_name(field.name())).collect();
-        if found.iter().flatten().all(|array| array.null_count() == array.len()) {
-            return Ok(None);
+    ) -> Result<ArrayRef, ArrowError> {
+        if column.kind == Type::Text {
+            return Ok(Arc::new(self.dictionary(found, picks)?));
         }
-        let picked: ArrayRef = match field.data_type() {
-            DataType::Dictionary(_, _) => Arc::new(self.dictionary(&found, picks)?),
-            kind => {
-                let longest = batches.iter().map(|batch| batch.num_rows()).max().unwrap_or(0);
-                let absent = new_null_array(
-                    kind,
-                    if found.iter().any(Option::is_none) { longest } else { 0 },
-                );
-                let arrays: Vec<&dyn Array> =
-                    found.iter().map(|array| array.map_or(absent.as_ref(), Arc::as_ref)).collect();
-                interleave(&arrays, picks)?
-            }
-        };
-        Ok((picked.null_count() < picked.len()).then_some(picked))
+        let longest = batches.iter().map(|batch| batch.rows).max().unwrap_or(0);
+        let length = if found.iter().any(Option::is_none) { longest } else { 0 };
+        let absent = new_null_array(&column.kind.arrow_for_reading(), length);
+        let arrays: Vec<&dyn Array> =
+            found.iter().map(|array| array.map_or(absent.as_ref(), Arc::as_ref)).collect();
+        interleave(&arrays, picks)
     }
 
     fn dictionary(
@@ -77,97 +63,130 @@ impl Gather {
         found: &[Option<&ArrayRef>],
         picks: &[Pick],
     ) -> Result<DictionaryArray<Int32Type>, ArrowError> {
-        let mut starts = Vec::with_capacity(found.len());
-        let mut total = 0;
-        let mut sources = Vec::with_capacity(found.len());
-        for array in found {
-            let dictionary = array.map(|array| as_dictionary(array)).transpose()?;
-            starts.push(total);
-            total += dictionary.map_or(0, |dictionary| dictionary.values().len());
-            let values = dictionary.map(|dictionary| as_texts(dictionary.values())).transpose()?;
-            sources.push(dictionary.map(DictionaryArray::keys).zip(values));
-        }
-        if self.keys.len() < total {
-            self.keys.resize(total, -1);
-        }
+        let sources = self.codes.begin(found)?;
         let mut values = StringBuilder::new();
-        let mut count = 0;
-        let mut key_of = |&(batch, row): &Pick| -> Option<i32> {
-            let (keys, texts) = sources.get(batch).copied().flatten()?;
-            let old = usize::try_from(keys.is_valid(row).then(|| keys.value(row))?).ok()?;
-            if texts.is_null(old) {
-                return None;
-            }
-            let at = starts.get(batch)? + old;
-            let key = self.keys.get_mut(at)?;
-            if *key < 0 {
-                *key = count;
-                count += 1;
-                values.append_value(texts.value(old));
-                self.used.push(at);
-            }
-            Some(*key)
-        };
-        let keys: Int32Array = picks.iter().map(&mut key_of).collect();
-        for at in self.used.drain(..) {
-            if let Some(key) = self.keys.get_mut(at) {
-                *key = -1;
-            }
-        }
+        let keys: Int32Array = picks
+            .iter()
+            .map(|&pick| self.codes.of(&sources, pick, |text| values.append_value(text)))
+            .collect();
+        self.codes.end();
         DictionaryArray::try_new(keys, Arc::new(values.finish()))
     }
 }
 
-fn as_dictionary(array: &ArrayRef) -> Result<&DictionaryArray<Int32Type>, ArrowError> {
-    array.as_dictionary_opt().ok_or_else(|| {
-        ArrowError::SchemaError(format!("{} where a dictionary should be", array.data_type()))
-    })
+/// A column of each batch.
+pub(super) fn found<'a>(batches: &[&'a Wide], number: usize) -> Vec<Option<&'a ArrayRef>> {
+    batches.iter().map(|batch| batch.columns.get(number)?.as_ref()).collect()
 }
 
-fn as_texts(array: &ArrayRef) -> Result<&arrow::array::StringArray, ArrowError> {
-    array.as_string_opt().ok_or_else(|| {
-        ArrowError::SchemaError(format!("{} where text should be", array.data_type()))
-    })
+/// A batch's dictionary column, and where its values begin among all.
+pub(super) struct Texts<'a> {
+    keys: &'a Int32Array,
+    texts: &'a StringArray,
+    start: usize,
+}
+
+/// The new keys of the values of several dictionaries.
+#[derive(Default)]
+pub(super) struct Codes {
+    /// Old key to new key, by batch; -1 where not used yet.
+    codes: Vec<i32>,
+    used: Vec<usize>,
+}
+
+impl Codes {
+    /// The dictionaries of a column.
+    pub(super) fn begin<'a>(
+        &mut self,
+        found: &[Option<&'a ArrayRef>],
+    ) -> Result<Vec<Option<Texts<'a>>>, ArrowError> {
+        let mut total = 0;
+        let sources = found.iter().map(|array| {
+            let Some(array) = array else { return Ok(None) };
+            let (keys, texts) = dictionary(array)?;
+            let start = total;
+            total += texts.len();
+            Ok(Some(Texts { keys, texts, start }))
+        });
+        let sources = sources.collect::<Result<_, ArrowError>>()?;
+        if self.codes.len() < total {
+            self.codes.resize(total, -1);
+        }
+        Ok(sources)
+    }
+
+    /// The new key of a row; `add` takes each value when its first row comes.
+    #[inline]
+    pub(super) fn of(
+        &mut self,
+        sources: &[Option<Texts<'_>>],
+        (batch, row): Pick,
+        mut add: impl FnMut(&str),
+    ) -> Option<i32> {
+        let Texts { keys, texts, start } = sources.get(batch)?.as_ref()?;
+        if keys.is_null(row) {
+            return None;
+        }
+        let old = usize::try_from(*keys.values().get(row)?).ok()?;
+        let code = self.codes.get_mut(start + old)?;
+        if *code < 0 {
+            if texts.is_null(old) {
+                return None;
+            }
+            *code = i32::try_from(self.used.len()).ok()?;
+            add(texts.value(old));
+            self.used.push(start + old);
+        }
+        Some(*code)
+    }
+
+    /// Forgets the keys; how many there were.
+    pub(super) fn end(&mut self) -> usize {
+        let count = self.used.len();
+        for at in self.used.drain(..) {
+            if let Some(code) = self.codes.get_mut(at) {
+                *code = -1;
+            }
+        }
+        count
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::StringArray;
+    use crate::merge::build::narrow::Named as _;
+    use arrow::array::{AsArray as _, RecordBatch};
 
-    fn batch(paths: &[Option<&str>], ids: &[&str]) -> RecordBatch {
+    fn batch(paths: &[Option<&str>], ids: &[&str]) -> Wide {
         let paths: DictionaryArray<Int32Type> = paths.iter().copied().collect();
         let ids: StringArray = ids.iter().copied().map(Some).collect();
-        RecordBatch::try_from_iter([
-            ("path", Arc::new(paths) as ArrayRef),
-            ("hit_id", Arc::new(ids) as ArrayRef),
-        ])
-        .unwrap()
+        let columns =
+            [("path", Arc::new(paths) as ArrayRef), ("hit_id", Arc::new(ids) as ArrayRef)];
+        Wide::of(&RecordBatch::try_from_iter(columns).unwrap())
     }
 
     #[test]
     fn picks_keep_their_order_and_dictionaries_only_what_is_used() {
         let first = batch(&[Some("/a"), Some("/b"), None], &["1", "2", "3"]);
         let second = batch(&[Some("/b"), Some("/c")], &["4", "5"]);
-        let bare = second.project(&[1]).unwrap();
+        let mut bare = second.clone();
+        for (column, array) in COLUMNS.iter().zip(&mut bare.columns) {
+            *array = array.take().filter(|_| column.name == "hit_id");
+        }
         let mut gather = Gather::default();
         for _ in 0..2 {
             let picks = [(1, 0), (0, 2), (2, 1), (0, 1), (1, 0)];
             let picked = gather.rows(&[&first, &second, &bare], &picks).unwrap();
-            let paths = picked.column_by_name("path").unwrap().as_dictionary::<Int32Type>();
+            let paths = picked.named("path").unwrap().as_dictionary::<Int32Type>();
             let texts: Vec<_> = paths.downcast_dict::<StringArray>().unwrap().into_iter().collect();
             assert_eq!(texts, [Some("/b"), None, None, Some("/b"), Some("/b")]);
             assert_eq!(paths.values().len(), 2, "one /b a batch");
-            let ids: Vec<_> = picked
-                .column_by_name("hit_id")
-                .unwrap()
-                .as_string::<i32>()
-                .iter()
-                .flatten()
-                .collect();
+            let ids: Vec<_> =
+                picked.named("hit_id").unwrap().as_string::<i32>().iter().flatten().collect();
             assert_eq!(ids, ["4", "3", "5", "2", "4"]);
         }
         let nulls = gather.rows(&[&first, &bare], &[(0, 2), (1, 0)]).unwrap();
-        assert_eq!(nulls.num_columns(), 1, "a column of nulls is left out");
+        assert_eq!(nulls.columns.iter().flatten().count(), 1, "a column of nulls is left out");
     }
 }

@@ -1,7 +1,7 @@
 //! The few columns that say which rows repeat others and which may belong together.
 
 use anyhow::Context as _;
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use lake::hit::{HitId, Id64};
 
@@ -23,6 +23,18 @@ pub(super) const NARROW_AND_ORDERS: Columns = Columns::Named(&[
 ]);
 /// The column that marks rows which the merge itself added: no hits, so they are not counted.
 const DERIVED: &str = "is_derived";
+
+/// Rows whose columns have names.
+pub(super) trait Named {
+    /// The column with a name, where there is one.
+    fn named(&self, name: &str) -> Option<&ArrayRef>;
+}
+
+impl Named for RecordBatch {
+    fn named(&self, name: &str) -> Option<&ArrayRef> {
+        self.column_by_name(name)
+    }
+}
 
 /// The narrow columns of a batch.
 pub(super) struct Narrow<'a> {
@@ -74,8 +86,8 @@ impl<'a> Narrow<'a> {
 }
 
 /// The column of rows that are no hits, where there is one.
-pub(super) fn derived(batch: &RecordBatch) -> Option<&BooleanArray> {
-    batch.column_by_name(DERIVED)?.as_boolean_opt()
+pub(super) fn derived(batch: &impl Named) -> Option<&BooleanArray> {
+    batch.named(DERIVED)?.as_boolean_opt()
 }
 
 /// Whether a row has the value true.
@@ -84,29 +96,29 @@ pub(super) fn is_true(column: Option<&BooleanArray>, row: usize) -> bool {
 }
 
 /// The column `site`.
-pub(super) fn sites(batch: &RecordBatch) -> anyhow::Result<&[i32]> {
-    let column = batch.column_by_name("site").context("column site is missing")?;
+pub(super) fn sites(batch: &impl Named) -> anyhow::Result<&[i32]> {
+    let column = batch.named("site").context("column site is missing")?;
     let column = column.as_primitive_opt::<Int32Type>().context("column site is no number")?;
     Ok(column.values())
 }
 
 /// The column `received_at`, microseconds.
-pub(super) fn received(batch: &RecordBatch) -> anyhow::Result<&[i64]> {
+pub(super) fn received(batch: &impl Named) -> anyhow::Result<&[i64]> {
     times(batch, "received_at").map(|times| times.values().as_ref())
 }
 
 /// A column of times.
 pub(super) fn times<'a>(
-    batch: &'a RecordBatch,
+    batch: &'a impl Named,
     name: &str,
 ) -> anyhow::Result<&'a arrow::array::TimestampMicrosecondArray> {
-    let column = batch.column_by_name(name).with_context(|| format!("column {name} is missing"))?;
+    let column = batch.named(name).with_context(|| format!("column {name} is missing"))?;
     let column = column.as_primitive_opt::<TimestampMicrosecondType>();
     column.with_context(|| format!("column {name} is no time"))
 }
 
 /// A column of text without a dictionary.
-pub(super) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> anyhow::Result<&'a StringArray> {
-    let column = batch.column_by_name(name).with_context(|| format!("column {name} is missing"))?;
+pub(super) fn texts<'a>(batch: &'a impl Named, name: &str) -> anyhow::Result<&'a StringArray> {
+    let column = batch.named(name).with_context(|| format!("column {name} is missing"))?;
     column.as_string_opt::<i32>().with_context(|| format!("column {name} is no text"))
 }

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use lake::assemble::assemble;
-use lake::columns::schema_for_reading;
 use lake::goals::Goals;
 use lake::hit::Id64;
-use lake::parquet_file::adapt;
 
 use super::blocks::{BlockReader, BlockWriter};
 use super::components::Bits;
@@ -16,7 +14,17 @@ use super::gather::{Gather, Pick};
 use super::narrow::{sites, texts};
 use super::plan::{Place, Plan};
 use super::source::{Columns, Source};
+use super::wide::Wide;
 use super::{Job, Memory};
+use crate::merge::scratch::Scratch;
+
+/// A batch of which this many times the rows that are needed are fewer than all is thinned out.
+const MOST_KEPT: usize = 2;
+
+/// Takes rows for the bucket with a number: of these batches those that are picked.
+pub(super) trait Full: FnMut(usize, &[&Wide], &[Pick]) -> anyhow::Result<()> {}
+
+impl<F: FnMut(usize, &[&Wide], &[Pick]) -> anyhow::Result<()>> Full for F {}
 
 /// Rows on their way to buckets.
 pub(super) struct Router<'a> {
@@ -24,7 +32,7 @@ pub(super) struct Router<'a> {
     memory: &'a Memory,
     plan: &'a mut Plan,
     gather: Gather,
-    held: Vec<RecordBatch>,
+    held: Vec<Wide>,
     held_rows: usize,
     /// By bucket: the held rows that go there.
     picks: Vec<Vec<Pick>>,
@@ -49,11 +57,9 @@ impl<'a> Router<'a> {
         }
     }
 
-    /// Reads all sources; `full` takes what the buckets got whenever enough rows are held.
-    pub(super) fn read(
-        &mut self,
-        mut full: impl FnMut(usize, &RecordBatch) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    /// Reads all sources; `full` takes each bucket's rows out of those that are held, whenever they
+    /// are enough.
+    pub(super) fn read(&mut self, mut full: impl Full) -> anyhow::Result<()> {
         let (job, mut ordinal) = (self.job, 0);
         for source in &job.sources {
             for batch in source.read(Columns::Raw)? {
@@ -91,9 +97,15 @@ impl<'a> Router<'a> {
             return Ok(());
         }
         let number = self.held.len();
-        self.held.push(self.gather.rows(&[batch], &kept)?);
-        self.held_rows += kept.len();
-        for (row, bucket) in buckets.into_iter().enumerate() {
+        let mut rows = Wide::of(batch);
+        // Rows that go nowhere are not held, but for the sake of a few all are not copied.
+        if kept.len() * MOST_KEPT < rows.rows {
+            rows = self.gather.rows(&[&rows], &kept)?;
+            (0..).zip(&mut kept).for_each(|(row, kept)| kept.1 = row);
+        }
+        self.held_rows += rows.rows;
+        self.held.push(rows);
+        for ((_, row), bucket) in kept.into_iter().zip(buckets) {
             if let Some(picks) = self.picks.get_mut(bucket) {
                 picks.push((number, row));
             }
@@ -101,57 +113,50 @@ impl<'a> Router<'a> {
         Ok(())
     }
 
-    fn flush(
-        &mut self,
-        full: &mut impl FnMut(usize, &RecordBatch) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        // Hot objects are small and many: one batch of all, in the order of the buckets, first.
-        let order: Vec<Pick> = self.picks.iter().flatten().copied().collect();
-        if order.is_empty() {
-            return Ok(());
-        }
-        let held: Vec<&RecordBatch> = self.held.iter().collect();
-        let all = self.gather.rows(&held, &order)?;
-        self.held.clear();
-        self.held_rows = 0;
-        let mut start = 0;
+    fn flush(&mut self, full: &mut impl Full) -> anyhow::Result<()> {
+        let held: Vec<&Wide> = self.held.iter().collect();
         for (bucket, picks) in self.picks.iter_mut().enumerate() {
-            let own: Vec<Pick> = (start..start + picks.len()).map(|row| (0, row)).collect();
-            start += picks.len();
-            picks.clear();
-            if !own.is_empty() {
-                full(bucket, &self.gather.rows(&[&all], &own)?)?;
+            if !picks.is_empty() {
+                full(bucket, &held, picks)?;
+                picks.clear();
             }
         }
+        self.held.clear();
+        self.held_rows = 0;
         Ok(())
     }
 }
 
 /// Buckets on scratch, and the sorted runs that they become.
 pub(super) struct Buckets<'a> {
-    job: &'a Job,
+    scratch: &'a Scratch,
     pub(super) writer: BlockWriter,
     rows: Vec<usize>,
 }
 
 impl<'a> Buckets<'a> {
-    pub(super) fn new(job: &'a Job, buckets: usize) -> anyhow::Result<Self> {
-        Ok(Self { job, writer: BlockWriter::new()?, rows: vec![0; buckets] })
+    pub(super) fn new(scratch: &'a Scratch, buckets: usize) -> anyhow::Result<Self> {
+        Ok(Self { scratch, writer: BlockWriter::new()?, rows: vec![0; buckets] })
     }
 
     fn bucket(&self, number: usize) -> PathBuf {
-        self.job.scratch.file(&format!("bucket-{number}"))
+        self.scratch.file(&format!("bucket-{number}"))
     }
 
     fn run(&self, number: usize) -> PathBuf {
-        self.job.scratch.file(&format!("run-{number}"))
+        self.scratch.file(&format!("run-{number}"))
     }
 
-    pub(super) fn add(&mut self, bucket: usize, rows: &RecordBatch) -> anyhow::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        bucket: usize,
+        held: &[&Wide],
+        picks: &[Pick],
+    ) -> anyhow::Result<()> {
         if let Some(count) = self.rows.get_mut(bucket) {
-            *count += rows.num_rows();
+            *count += picks.len();
         }
-        self.writer.append(&self.bucket(bucket), rows)
+        self.writer.append(&self.bucket(bucket), held, picks.iter().copied())
     }
 
     /// Works the buckets out, one in memory at a time; the files of the sorted runs.
@@ -162,7 +167,7 @@ impl<'a> Buckets<'a> {
             if rows == 0 {
                 continue;
             }
-            if rows > memory.bucket_rows.saturating_mul(2) {
+            if rows > memory.most_rows.saturating_mul(2) {
                 tracing::warn!(
                     rows,
                     "{rows} hits are linked by fingerprints or ids of clients and are worked out together: \
@@ -170,18 +175,15 @@ impl<'a> Buckets<'a> {
                 );
             }
             let bucket = self.bucket(number);
-            let blocks: Vec<RecordBatch> =
-                BlockReader::open(&bucket)?.collect::<anyhow::Result<_>>()?;
+            let blocks: Vec<Wide> = BlockReader::open(&bucket)?.collect::<anyhow::Result<_>>()?;
             std::fs::remove_file(&bucket)
                 .with_context(|| format!("removing {}", bucket.display()))?;
-            let assembled = work_out(blocks, goals)?;
+            let assembled = Wide::of(&work_out(blocks, goals)?);
             let run = self.run(number);
-            let mut gather = Gather::default();
             let mut start = 0;
-            while start < assembled.num_rows() {
-                let end = assembled.num_rows().min(start + memory.run_rows);
-                let picks: Vec<Pick> = (start..end).map(|row| (0, row)).collect();
-                self.writer.append(&run, &gather.rows(&[&assembled], &picks)?)?;
+            while start < assembled.rows {
+                let end = assembled.rows.min(start + memory.run_rows);
+                self.writer.append(&run, &[&assembled], (start..end).map(|row| (0, row)))?;
                 start = end;
             }
             runs.push(run);
@@ -191,13 +193,8 @@ impl<'a> Buckets<'a> {
 }
 
 /// The table's rows of some raw rows.
-pub(super) fn work_out(blocks: Vec<RecordBatch>, goals: &Goals) -> anyhow::Result<RecordBatch> {
-    let picks: Vec<Pick> = (0..)
-        .zip(&blocks)
-        .flat_map(|(number, block)| (0..block.num_rows()).map(move |row| (number, row)))
-        .collect();
-    let raw = Gather::default().rows(&blocks.iter().collect::<Vec<_>>(), &picks)?;
-    drop((blocks, picks));
-    let raw = adapt(&raw, &schema_for_reading())?;
-    Ok(assemble(&raw, goals)?.rows)
+pub(super) fn work_out(blocks: Vec<Wide>, goals: &Goals) -> anyhow::Result<RecordBatch> {
+    let raw = Wide::together(&blocks)?;
+    drop(blocks);
+    Ok(assemble(&raw.batch()?, goals)?.rows)
 }

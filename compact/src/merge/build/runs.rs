@@ -4,14 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use anyhow::Context as _;
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{Array, BooleanArray};
 use arrow::compute::filter_record_batch;
 use lake::hit::{HitId, Id64};
 
 use super::components::Bits;
 use super::gather::{Gather, Pick};
-use super::narrow::{sites, texts, times};
+use super::narrow::{Named as _, sites, texts, times};
 use super::source::{Columns, Source};
+use super::wide::Wide;
 
 /// The order of the table: site, visitor, visit start, visit, time, id (`lake::assemble`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,17 +26,15 @@ struct Key {
 }
 
 /// The keys of a batch of the table.
-fn keys(batch: &RecordBatch) -> anyhow::Result<Vec<Key>> {
+fn keys(batch: &Wide) -> anyhow::Result<Vec<Key>> {
     let (sites, ts) = (sites(batch)?, times(batch, "ts")?);
     let ids = texts(batch, "hit_id")?;
     // Null in all rows of a batch: no row of it belongs to a visit.
-    let visitors =
-        batch.column_by_name("visitor_id").map(|_| texts(batch, "visitor_id")).transpose()?;
-    let starts =
-        batch.column_by_name("visit_start").map(|_| times(batch, "visit_start")).transpose()?;
-    let visits = batch.column_by_name("visit_id").map(|_| texts(batch, "visit_id")).transpose()?;
+    let visitors = batch.named("visitor_id").map(|_| texts(batch, "visitor_id")).transpose()?;
+    let starts = batch.named("visit_start").map(|_| times(batch, "visit_start")).transpose()?;
+    let visits = batch.named("visit_id").map(|_| texts(batch, "visit_id")).transpose()?;
     let id64 = |text| Id64::parse(text).map(|id| id.0);
-    (0..batch.num_rows())
+    (0..batch.rows)
         .map(|row| {
             let ts_us = ts.value(row);
             let start = starts.filter(|starts| starts.is_valid(row));
@@ -54,7 +53,7 @@ fn keys(batch: &RecordBatch) -> anyhow::Result<Vec<Key>> {
 }
 
 /// Sorted rows, a batch at a time.
-pub(super) type Run = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>>>;
+pub(super) type Run = Box<dyn Iterator<Item = anyhow::Result<Wide>>>;
 
 /// The rows of the table object that stand, in its order, which is the table's.
 pub(super) fn standing(table: &Source, stands: Bits) -> anyhow::Result<Run> {
@@ -65,7 +64,7 @@ pub(super) fn standing(table: &Source, stands: Bits) -> anyhow::Result<Run> {
         let stays: BooleanArray =
             (ordinal..ordinal + batch.num_rows()).map(|row| Some(stands.get(row))).collect();
         ordinal += batch.num_rows();
-        Ok(filter_record_batch(&batch, &stays)?)
+        Ok(Wide::of(&filter_record_batch(&batch, &stays)?))
     })))
 }
 
@@ -86,7 +85,7 @@ impl Cursor {
 /// Merges runs; at most `output_rows` rows are given out at a time.
 pub(super) struct Merger {
     cursors: Vec<Cursor>,
-    held: Vec<RecordBatch>,
+    held: Vec<Wide>,
     picks: Vec<Pick>,
     gather: Gather,
     output_rows: usize,
@@ -108,7 +107,7 @@ impl Merger {
     /// Gives all rows in the order of the table to `give`.
     pub(super) fn merge(
         mut self,
-        mut give: impl FnMut(&RecordBatch) -> anyhow::Result<()>,
+        mut give: impl FnMut(&Wide) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut heads = BinaryHeap::new();
         for number in 0..self.cursors.len() {
@@ -143,7 +142,7 @@ impl Merger {
         let Some(cursor) = self.cursors.get_mut(number) else { return Ok(None) };
         for batch in cursor.run.by_ref() {
             let batch = batch?;
-            if batch.num_rows() > 0 {
+            if batch.rows > 0 {
                 cursor.keys = keys(&batch)?;
                 cursor.row = 0;
                 cursor.held = self.held.len();
@@ -155,12 +154,9 @@ impl Merger {
         Ok(None)
     }
 
-    fn flush(
-        &mut self,
-        give: &mut impl FnMut(&RecordBatch) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    fn flush(&mut self, give: &mut impl FnMut(&Wide) -> anyhow::Result<()>) -> anyhow::Result<()> {
         if !self.picks.is_empty() {
-            let held: Vec<&RecordBatch> = self.held.iter().collect();
+            let held: Vec<&Wide> = self.held.iter().collect();
             for picks in self.picks.chunks(self.output_rows.max(1)) {
                 give(&self.gather.rows(&held, picks)?)?;
             }
