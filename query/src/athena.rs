@@ -109,8 +109,7 @@ impl Athena {
     }
 
     /// Starts a text over this version of the data, or finds the execution that has been started
-    /// already; how far it is. Failed ones are passed over, and those whose result
-    /// is no longer kept.
+    /// already; how far it is. Failed ones are passed over, and those whose result is kept no longer.
     pub(crate) async fn start(&self, sql: &str, data: u128) -> Result<Execution, AthenaError> {
         within_patience(self.start_or_find(sql, data)).await
     }
