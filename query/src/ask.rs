@@ -129,25 +129,21 @@ impl Query {
         if question.explain {
             prepared.work.says(prepared.sql()?);
         }
-        let headers = &request.event.headers;
-        if version::is_conditional(headers) && !question.explain {
-            let tag = asking.tag(&self.versions(&prepared.planned).await?);
-            if version::has(headers, &tag) {
-                let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
-                return Ok(unchanged.with(version::headers(&tag)));
-            }
-        }
         let listed = self.list(&prepared.planned).await?;
+        let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
+        if version::has(&request.event.headers, &tag) && !question.explain {
+            let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
+            return Ok(unchanged.with(version::headers(&tag)));
+        }
         if self.is_beyond(&prepared, request, &listed).await?
             && let Ok(begun) = self.begin(&prepared, given, request).await?
         {
             return Ok(begun);
         }
-        let (found, versions) = self.count(&prepared.planned, listed).await?;
+        let found = self.count(&prepared.planned, listed).await?;
         let (kind, Written { body, next }) = prepared.write(found)?;
         let next = next.and_then(|next| next_page(request.event, question, &next));
-        let kept =
-            if question.explain { Vec::new() } else { version::headers(&asking.tag(&versions)) };
+        let kept = if question.explain { Vec::new() } else { version::headers(&tag) };
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
 
@@ -185,17 +181,6 @@ impl Query {
         Ok(Prepared { asked, planned, by_sites, today, work })
     }
 
-    /// The versions of the data that a scan would read.
-    async fn versions(&self, planned: &Planned) -> Result<[u64; 2], Failed> {
-        let scanner = &self.scanner;
-        let versions = futures_util::future::try_join(
-            scanner.version(&planned.now),
-            scanner.version(&planned.before),
-        );
-        let (now, before) = versions.await.map_err(|error| failed_scan(&error))?;
-        Ok([now, before])
-    }
-
     pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
         self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)
     }
@@ -216,20 +201,18 @@ impl Query {
         &self,
         planned: &Planned,
         [now, before]: [Listed; 2],
-    ) -> Result<(Found, [u64; 2]), Failed> {
+    ) -> Result<Found, Failed> {
         let scans = futures_util::future::try_join(
-            self.scanner.scan_listed(&planned.now, now),
-            self.scanner.scan_listed(&planned.before, before),
+            self.scanner.scan(&planned.now, now),
+            self.scanner.scan(&planned.before, before),
         );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
-        let versions = [scanned.version, before.version];
-        let found = Found {
+        Ok(Found {
             counted: scanned.counted,
             compared: planned.compared.as_ref().map(|_| before.counted),
             waiting: scanned.waiting,
             as_of_ms: self.clock.now_ms(),
-        };
-        Ok((found, versions))
+        })
     }
 }
 

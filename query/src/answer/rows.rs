@@ -49,26 +49,22 @@ pub(super) fn rows<'a>(
 ) -> Rows<'a> {
     let labels = plan.calendar.labels();
     if plan.by.is_empty() {
-        let mut shown = if plan.by_time {
+        let shown = if plan.by_time {
             filled(labels, &[&[]], counted, zeros)
         } else {
             vec![Shown { bucket: 0, time: "", by: &[], metrics: &counted.totals }]
         };
-        sort(&mut shown, question.order);
-        return cut(shown, question, question.order, None);
+        return page(shown, question, question.order, None);
     }
     if !plan.by_time {
         let rows = counted.rows.iter();
         let shown = rows.map(|row| of_all_time(&row.by, &row.metrics));
-        let mut shown: Vec<_> = shown.collect();
-        sort(&mut shown, question.order);
-        return cut(shown, question, question.order, counted.of_all);
+        return page(shown.collect(), question, question.order, counted.of_all);
     }
     let all = counted.combinations.iter();
-    let mut top: Vec<_> = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
+    let top = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
     let order = question.order.filter(|order| order.key != Key::Time);
-    sort(&mut top, order);
-    let top = cut(top, question, order, counted.of_all);
+    let top = page(top, question, order, counted.of_all);
     let combinations: Vec<&[Value]> = top.shown.iter().map(|row| row.by).collect();
     let mut shown = filled(labels, &combinations, counted, zeros);
     sort(&mut shown, question.order);
@@ -100,30 +96,33 @@ fn filled<'a>(
     shown
 }
 
-/// The page of the sorted rows that was asked for; `of_all` says that they are that page already,
-/// and how many there are.
-fn cut<'a>(
-    mut shown: Vec<Shown<'a>>,
+/// The page of the rows that was asked for, in order; the rows after it are not put in order.
+/// `of_all` says that they are that page already, and how many there are.
+fn page<'a>(
+    mut rows: Vec<Shown<'a>>,
     question: &Question,
     order: Option<Order>,
     of_all: Option<usize>,
 ) -> Rows<'a> {
-    let count = of_all.unwrap_or(shown.len());
-    let before = match &question.cursor {
-        _ if of_all.is_some() => 0,
-        None => question.offset.min(count),
-        Some(cursor) => {
-            let Cursor { time, by, metrics } = cursor;
-            let last = Shown { bucket: 0, time, by, metrics };
-            shown.partition_point(|row| compare(order, row, &last) != Ordering::Greater)
-        }
-    };
-    let mut shown = shown.split_off(before);
+    let count = of_all.unwrap_or(rows.len());
+    let mut before = if of_all.is_some() { 0 } else { question.offset };
+    if let (Some(Cursor { time, by, metrics }), None) = (&question.cursor, of_all) {
+        let last = Shown { bucket: 0, time, by, metrics };
+        rows.retain(|row| compare(order, row, &last) == Ordering::Greater);
+        before = 0;
+    }
+    let end = before.saturating_add(question.limit);
     let has_more = match of_all {
-        Some(count) => question.offset.saturating_add(shown.len()) < count,
-        None => shown.len() > question.limit,
+        Some(count) => question.offset.saturating_add(rows.len()) < count,
+        None => rows.len() > end,
     };
-    shown.truncate(question.limit);
+    if rows.len() > end {
+        // No two rows are equal.
+        rows.select_nth_unstable_by(end, |left, right| compare(order, left, right));
+        rows.truncate(end);
+    }
+    sort(&mut rows, order);
+    let shown = rows.split_off(before.min(rows.len()));
     let cursor = |row: &Shown<'_>| Cursor {
         time: row.time.to_owned(),
         by: row.by.to_vec(),

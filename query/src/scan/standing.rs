@@ -9,20 +9,16 @@ use jiff::civil::Date;
 use lake::limits::QUERY_CONCURRENT_DATES;
 use object_store::path::Path;
 
-use super::date::{hidden_in, needed_bytes, open_parts};
+use super::date::{hidden_in, needed_bytes, open_table};
 use super::error::ScanError;
 use super::list::Objects;
 use super::open::Opened;
 use super::prune::pieces;
-use super::{Lists, Scanner, wanted};
+use super::{Listed, Scanner};
 use crate::plan::Plan;
 
 /// For each site a plan and its partitions.
 type Sites = [(Arc<Plan>, Vec<Date>)];
-
-/// The objects of a question's dates, and what is to be left out of them; to be read or looked at.
-#[derive(Debug, Default)]
-pub(crate) struct Listed(pub(super) Lists);
 
 /// What the table is like on some dates.
 #[derive(Debug, Default)]
@@ -54,19 +50,6 @@ impl Standing {
 }
 
 impl Scanner {
-    /// The objects that a scan would read.
-    ///
-    /// # Errors
-    ///
-    /// When they cannot be listed.
-    pub(crate) async fn list(&self, sites: &Sites) -> Result<Listed, ScanError> {
-        if sites.is_empty() {
-            return Ok(Listed::default());
-        }
-        let (partitions, asked) = wanted(sites);
-        Ok(Listed(self.lists(&partitions, &asked).await?))
-    }
-
     /// Whether a scan would read more bytes than these of the table. The sizes of the objects are an
     /// upper bound that costs nothing; above it the footers say which columns of which rows are
     /// needed, and no more of them are read than it takes.
@@ -81,8 +64,8 @@ impl Scanner {
     ) -> Result<bool, ScanError> {
         let mut listed_bytes = 0_u64;
         let mut needed = Vec::new();
-        for (sites, Listed((dates, _))) in questions {
-            for (dt, objects) in dates {
+        for (sites, listed) in questions {
+            for (dt, objects) in &listed.lists.0 {
                 listed_bytes += objects.parts.iter().map(|part| part.size).sum::<u64>();
                 needed.push(self.needed(sites, *dt, objects));
             }
@@ -105,7 +88,7 @@ impl Scanner {
     /// Bytes of the columns that a question needs of a date.
     async fn needed(&self, sites: &Sites, dt: Date, objects: &Objects) -> Result<u64, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(0) };
-        let parts = match open_parts(self, plan, objects).await {
+        let parts = match open_table(self, plan, objects).await {
             Ok((parts, _)) => parts,
             // Somebody is at it; the scan takes care of that.
             Err(ScanError::Replaced(_)) => return Ok(0),
@@ -127,7 +110,7 @@ impl Scanner {
         dt: Date,
         objects: &Objects,
     ) -> Result<(Date, Vec<Arc<Opened>>, Vec<Path>), ScanError> {
-        let (parts, hot) = open_parts(self, plan, objects).await?;
+        let (parts, hot) = open_table(self, plan, objects).await?;
         Ok((dt, parts, hot))
     }
 
@@ -139,8 +122,9 @@ impl Scanner {
     pub(crate) async fn standing(
         &self,
         sites: &Sites,
-        Listed((objects, hidden)): &Listed,
+        listed: &Listed,
     ) -> Result<Standing, ScanError> {
+        let (objects, hidden) = &listed.lists;
         let mut standing = Standing::default();
         let Some((plan, _)) = sites.first() else { return Ok(standing) };
         let mut opens = Vec::new();
