@@ -197,11 +197,7 @@ impl Query {
     }
 
     /// Counts the question and, side by side, that of the dates it is compared with.
-    async fn count(
-        &self,
-        planned: &Planned,
-        [now, before]: [Listed; 2],
-    ) -> Result<Found, Failed> {
+    async fn count(&self, planned: &Planned, [now, before]: [Listed; 2]) -> Result<Found, Failed> {
         let scans = futures_util::future::try_join(
             self.scanner.scan(&planned.now, now),
             self.scanner.scan(&planned.before, before),

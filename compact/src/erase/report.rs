@@ -31,7 +31,8 @@ mod tests {
         let said = |carried: Option<&[Carried]>| -> serde_json::Value {
             serde_json::from_str(&line(carried, 1, Ended::default()).text()).unwrap()
         };
-        let receipt = |state| Receipt { state, rows_before: 9, rows_after: 7, ..Receipt::default() };
+        let receipt =
+            |state| Receipt { state, rows_before: 9, rows_after: 7, ..Receipt::default() };
         let carried = [State::Done, State::Running]
             .map(|state| Carried { id: "secret".to_owned(), receipt: receipt(state) });
         let done = said(Some(&carried));
