@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 
-import athena
+import athena_emulator
 import harness
 import pytest
 
@@ -42,7 +42,7 @@ def hits():
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     data = tmp_path_factory.mktemp("examples") / "data"
-    beyond = athena.Athena()
+    beyond = athena_emulator.Athena()
     beyond.store = data / "store"
     serve = harness.Serve(data, beyond.variables())
     body = json.dumps([{name: value for name, value in hit.items() if value is not None} for hit in hits()]).encode()

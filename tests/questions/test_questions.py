@@ -14,7 +14,7 @@ import urllib.parse
 
 import pytest
 
-import athena
+import athena_emulator
 import inputs
 import said
 import sql
@@ -39,7 +39,7 @@ OPERATORS = ["==", "!=", ">=", ">", "<=", "<", "=@", "!@", "=^", "=$"]
 def asked(tmp_path_factory, shared):
     """Questions, each with the program's answer."""
     folder = tmp_path_factory.mktemp("questions")
-    fake = athena.Athena()
+    fake = athena_emulator.Athena()
     serve = Serve(folder / "data", fake.variables())
     fake.store = serve.data / "store"
     try:

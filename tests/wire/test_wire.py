@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-import athena
+import athena_emulator
 import emulators as emulation
 import harness
 import inputs
@@ -75,7 +75,7 @@ def accepted(answer):
 @pytest.fixture
 def beyond():
     """An Athena that believes the chain's credentials."""
-    running = athena.Athena(emulation.CREDENTIALS)
+    running = athena_emulator.Athena(emulation.CREDENTIALS)
     yield running
     running.stop()
 

@@ -12,7 +12,7 @@ import urllib.parse
 import pyarrow
 import pytest
 
-import athena
+import athena_emulator
 from harness import Serve
 
 DAY = "2025-03-10"
@@ -34,7 +34,7 @@ def here(tmp_path_factory):
 
 @contextlib.contextmanager
 def running(folder, **more):
-    fake = athena.Athena()
+    fake = athena_emulator.Athena()
     serve = Serve(folder / "data", fake.variables(**more))
     fake.store = serve.data / "store"
     serve.athena = fake
@@ -285,7 +285,7 @@ def test_a_failure_is_not_remembered(here):
 def test_what_reads_too_much_is_told_the_limit(here):
     question = f"metrics=hits,entries&{RANGE}"
     before = len(here.athena.executions)
-    here.athena.fail = "CANCELLED", athena.CUT_OFF
+    here.athena.fail = "CANCELLED", athena_emulator.CUT_OFF
     for _ in range(2):
         status, said = problem(end(here, begin(here, question)))
         assert status == 422 and f"{LIMIT} bytes" in said["detail"] and "QueryScanLimitBytes" in said["detail"]
