@@ -20,7 +20,7 @@ use crate::calendar::{Calendar, Interval};
 use crate::handler::{Answered, Failed, NO_SITE, Query, failed_scan, next_page, too_large, unread};
 use crate::plan::{Plan, needs_hours};
 use crate::question::{Format, Parameters, Question, Refused, Surroundings};
-use crate::scan::Scanned;
+use crate::scan::{Listed, Scanned};
 use crate::version::{self, Asking};
 use crate::work::Work;
 
@@ -115,14 +115,13 @@ impl Query {
         if question.explain {
             work.says(said::sql(&asked, &planned.now, &planned.before)?);
         }
-        if version::is_conditional(&event.headers) && !question.explain {
-            let tag = asking.tag(&self.versions(&planned).await?);
-            if version::has(&event.headers, &tag) {
-                let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
-                return Ok(unchanged.with(version::headers(&tag)));
-            }
+        let listed = self.listed(&planned).await?;
+        let tag = asking.tag(&[&listed.0, &listed.1].map(|listed| listed.version));
+        if version::has(&event.headers, &tag) && !question.explain {
+            let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
+            return Ok(unchanged.with(version::headers(&tag)));
         }
-        let (plan, scanned, compared, versions) = self.count(planned).await?;
+        let (plan, scanned, compared) = self.count(planned, listed).await?;
         if answer::values(question, &plan, &scanned.counted) > MAX_ANSWER_VALUES {
             return Err(too_large());
         }
@@ -150,20 +149,16 @@ impl Query {
             }
         };
         let next = next.and_then(|next| next_page(event, question, &next));
-        let kept =
-            if question.explain { Vec::new() } else { version::headers(&asking.tag(&versions)) };
+        let kept = if question.explain { Vec::new() } else { version::headers(&tag) };
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
 
-    /// The versions of the data that a scan would read.
-    async fn versions(&self, planned: &Planned) -> Result<[u64; 2], Failed> {
-        let scanner = &self.scanner;
-        let versions = futures_util::future::try_join(
-            scanner.version(&planned.now),
-            scanner.version(&planned.before),
-        );
-        let (now, before) = versions.await.map_err(|error| failed_scan(&error))?;
-        Ok([now, before])
+    /// The objects of the question's dates, and of those it is compared with.
+    async fn listed(&self, planned: &Planned) -> Result<(Listed, Listed), Failed> {
+        let Planned { now, before, .. } = planned;
+        let lists =
+            futures_util::future::try_join(self.scanner.list(now), self.scanner.list(before));
+        lists.await.map_err(|error| failed_scan(&error))
     }
 
     pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
@@ -174,18 +169,20 @@ impl Query {
     async fn count(
         &self,
         planned: Planned,
-    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>, [u64; 2]), Failed> {
+        (of_now, of_before): (Listed, Listed),
+    ) -> Result<(Arc<Plan>, Scanned, Option<Compared>), Failed> {
         let Planned { now, before: earlier, compared } = planned;
-        let scans =
-            futures_util::future::try_join(self.scanner.scan(&now), self.scanner.scan(&earlier));
+        let scans = futures_util::future::try_join(
+            self.scanner.scan(&now, of_now),
+            self.scanner.scan(&earlier, of_before),
+        );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
-        let versions = [scanned.version, before.version];
         let first = |plans: Plans| plans.into_iter().next().map(|it| it.0);
         let compared = compared.zip(first(earlier));
         let compared =
             compared.map(|(question, plan)| Compared { question, plan, counted: before.counted });
         let plan = first(now).ok_or(NO_SITE)?;
-        Ok((plan, scanned, compared, versions))
+        Ok((plan, scanned, compared))
     }
 }
 

@@ -11,6 +11,7 @@ mod keys;
 mod places;
 mod prepared;
 mod tally;
+mod texts;
 mod values;
 mod whole;
 
@@ -145,9 +146,10 @@ impl Counter {
         if visits_are_whole && !selected.contains(&true) {
             return Ok(());
         }
-        let combinations = keys::combinations(batch, &plan, &places, &selected, &mut self.tally)?;
+        let picked = picked(&selected);
+        let combinations = keys::combinations(batch, &plan, &places, &picked, &mut self.tally)?;
         let prepared = Prepared::of(batch, &plan, &mut self.tally.users)?;
-        let rows = Rows { places, selected, combinations };
+        let rows = Rows { places, selected, picked, combinations };
         hits::count(&mut self.tally, &plan, &prepared, &rows);
         if plan.by_visit {
             self.count_visits(&prepared, &rows, skip);
@@ -333,10 +335,26 @@ fn finest(tally: &mut Tally, plan: &Plan, bucket: u32, combination: u32) -> u32 
     }
 }
 
+/// The numbers of the marked rows, found without a branch that depends on a mark.
+fn picked(selected: &[bool]) -> Vec<usize> {
+    let mut picked = vec![0; selected.len()];
+    let mut count = 0;
+    for (row, selected) in selected.iter().enumerate() {
+        if let Some(slot) = picked.get_mut(count) {
+            *slot = row;
+        }
+        count += usize::from(*selected);
+    }
+    picked.truncate(count);
+    picked
+}
+
 /// What was worked out by row.
 struct Rows {
     places: Places,
     selected: Vec<bool>,
+    /// The numbers of the selected rows.
+    picked: Vec<usize>,
     /// None without dimensions.
     combinations: Vec<u32>,
 }

@@ -160,6 +160,14 @@ impl Plan {
         }
     }
 
+    /// Whether rows that are not the first of their visit count nothing.
+    #[must_use]
+    pub fn counts_entries_alone(&self) -> bool {
+        let of_visits = |sum: &Sum| matches!(sum, Sum::Visits(_));
+        let known = self.visits_at_entry && !self.calendar.needs_time();
+        known && self.distincts.is_empty() && self.sums.iter().all(of_visits)
+    }
+
     /// The kind of hits that the dimensions are of.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {

@@ -59,7 +59,13 @@ pub struct Scanned {
     pub counted: Counted,
     /// Partitions whose hits are not all merged.
     pub waiting: BTreeSet<Date>,
-    /// The version of the data that was read, or of what it replaced meanwhile.
+}
+
+/// What a question is about, by listing alone.
+#[derive(Debug, Default)]
+pub struct Listed {
+    lists: Lists,
+    /// The version of the data: that of the names and ETags of its objects and of the orders.
     pub version: u64,
 }
 
@@ -90,23 +96,36 @@ impl Scanner {
         Ok(open::hot(&self.store, path, &Arc::default()).await?.footer)
     }
 
-    /// Counts a question: for each of its sites a plan and the partitions, in the order of time.
-    /// The plans differ in their sites alone.
+    /// Lists the objects of a question: for each of its sites a plan and the partitions, in the
+    /// order of time. The plans differ in their sites alone.
+    ///
+    /// # Errors
+    ///
+    /// When objects cannot be listed.
+    pub async fn list(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Listed, ScanError> {
+        let Some((plan, _)) = sites.first() else { return Ok(Listed::default()) };
+        let (partitions, asked) = wanted(sites);
+        let lists = self.lists(&partitions, &asked).await?;
+        plan.work.listed();
+        Ok(Listed { version: version::of(&lists.0, &lists.1), lists })
+    }
+
+    /// Counts a question whose objects are listed.
     ///
     /// # Errors
     ///
     /// When an object cannot be read, or the answer needs too much memory.
-    pub async fn scan(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Scanned, ScanError> {
+    pub async fn scan(
+        &self,
+        sites: &[(Arc<Plan>, Vec<Date>)],
+        listed: Listed,
+    ) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
-        let (partitions, asked) = wanted(sites);
-        let lists = self.lists(&partitions, &asked).await?;
-        let version = version::of(&lists.0, &lists.1);
-        plan.work.listed();
         let pool = Arc::new(Pool::new(plan));
-        let waiting = self.count(sites, lists, &pool).await?;
+        let waiting = self.count(sites, listed.lists, &pool).await?;
         let counted = decode::on_thread(&self.cpu, move || Ok(pool.take_counted())).await?;
         plan.work.scanned();
-        Ok(Scanned { counted, waiting, version })
+        Ok(Scanned { counted, waiting })
     }
 
     /// Counts by the pool's counters; the partitions whose hits are not all merged.

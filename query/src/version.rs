@@ -45,11 +45,6 @@ pub(crate) fn headers(tag: &str) -> Vec<(HeaderName, HeaderValue)> {
     [kept].into_iter().chain(tag).collect()
 }
 
-/// Whether the client asks for an answer only if it has another tag than those that it has.
-pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
-    headers.contains_key(IF_NONE_MATCH)
-}
-
 /// Whether the client has the answer with this tag.
 pub(crate) fn has(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());

@@ -69,7 +69,15 @@ impl Condition {
             return (self.operator == Operator::Equal) == text.is_none_or(is_empty);
         }
         let Some(text) = text else { return self.holds_of_nothing() };
-        let text = lowered(text);
+        let is_low = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        // Most texts are low, and they are many.
+        if text.bytes().all(is_low) {
+            return self.holds_of_lowered(text);
+        }
+        self.holds_of_lowered(&lowered(text))
+    }
+
+    fn holds_of_lowered(&self, text: &str) -> bool {
         match self.operator {
             Operator::Equal => text == self.value,
             Operator::NotEqual => text != self.value,
@@ -77,7 +85,7 @@ impl Condition {
             Operator::ContainsNot => !text.contains(&self.value),
             Operator::StartsWith => text.starts_with(&self.value),
             Operator::EndsWith => text.ends_with(&self.value),
-            _ => self.holds_of_order(text.as_str().cmp(self.value.as_str())),
+            _ => self.holds_of_order(text.cmp(self.value.as_str())),
         }
     }
 

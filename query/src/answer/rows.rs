@@ -49,26 +49,22 @@ pub(super) fn rows<'a>(
 ) -> Rows<'a> {
     let labels = plan.calendar.labels();
     if plan.by.is_empty() {
-        let mut shown = if plan.by_time {
+        let shown = if plan.by_time {
             filled(labels, &[&[]], counted, zeros)
         } else {
             vec![Shown { bucket: 0, time: "", by: &[], metrics: &counted.totals }]
         };
-        sort(&mut shown, question.order);
-        return cut(shown, question, question.order);
+        return page(shown, question, question.order);
     }
     if !plan.by_time {
         let rows = counted.rows.iter();
         let shown = rows.map(|row| of_all_time(&row.by, &row.metrics));
-        let mut shown: Vec<_> = shown.collect();
-        sort(&mut shown, question.order);
-        return cut(shown, question, question.order);
+        return page(shown.collect(), question, question.order);
     }
     let all = counted.combinations.iter();
-    let mut top: Vec<_> = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
+    let top = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
     let order = question.order.filter(|order| order.key != Key::Time);
-    sort(&mut top, order);
-    let top = cut(top, question, order);
+    let top = page(top, question, order);
     let combinations: Vec<&[Value]> = top.shown.iter().map(|row| row.by).collect();
     let mut shown = filled(labels, &combinations, counted, zeros);
     sort(&mut shown, question.order);
@@ -100,20 +96,24 @@ fn filled<'a>(
     shown
 }
 
-/// The page of the sorted rows that was asked for.
-fn cut<'a>(mut shown: Vec<Shown<'a>>, question: &Question, order: Option<Order>) -> Rows<'a> {
-    let count = shown.len();
-    let before = match &question.cursor {
-        None => question.offset.min(count),
-        Some(cursor) => {
-            let Cursor { time, by, metrics } = cursor;
-            let last = Shown { bucket: 0, time, by, metrics };
-            shown.partition_point(|row| compare(order, row, &last) != Ordering::Greater)
-        }
-    };
-    let mut shown = shown.split_off(before);
-    let has_more = shown.len() > question.limit;
-    shown.truncate(question.limit);
+/// The page of the rows that was asked for, in order; the rows after it are not put in order.
+fn page<'a>(mut rows: Vec<Shown<'a>>, question: &Question, order: Option<Order>) -> Rows<'a> {
+    let count = rows.len();
+    let mut before = question.offset;
+    if let Some(Cursor { time, by, metrics }) = &question.cursor {
+        let last = Shown { bucket: 0, time, by, metrics };
+        rows.retain(|row| compare(order, row, &last) == Ordering::Greater);
+        before = 0;
+    }
+    let end = before.saturating_add(question.limit);
+    let has_more = rows.len() > end;
+    if has_more {
+        // No two rows are equal.
+        rows.select_nth_unstable_by(end, |left, right| compare(order, left, right));
+        rows.truncate(end);
+    }
+    sort(&mut rows, order);
+    let shown = rows.split_off(before.min(rows.len()));
     let cursor = |row: &Shown<'_>| Cursor {
         time: row.time.to_owned(),
         by: row.by.to_vec(),

@@ -77,6 +77,26 @@ impl<'a> Codes<'a> {
         }
     }
 
+    /// How many codes there are.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// By row: what belongs to its code.
+    pub(crate) fn each<T: Copy>(&self, by_code: &[T], of_null: T) -> Vec<T> {
+        let of_key = |key: &i32| {
+            let code = usize::try_from(*key).unwrap_or(usize::MAX);
+            by_code.get(code).copied().unwrap_or(of_null)
+        };
+        match self.keys.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => self.keys.values().iter().map(of_key).collect(),
+            Some(nulls) => {
+                let keys = self.keys.values().iter().zip(nulls);
+                keys.map(|(key, valid)| if valid { of_key(key) } else { of_null }).collect()
+            }
+        }
+    }
+
     /// Something for each code.
     pub(crate) fn map<T>(&self, of: impl Fn(&str) -> T) -> Vec<Option<T>> {
         (0..self.texts.len()).map(|code| self.text(code).map(&of)).collect()
@@ -124,17 +144,17 @@ impl<'a> Numbers<'a> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(crate) fn get(&self, row: usize) -> Option<f64> {
         match self {
-            Self::Int(array) => valid(*array, row).then(|| f64::from(array.value(row))),
-            Self::Long(array) => valid(*array, row).then(|| array.value(row) as f64),
+            Self::Int(array) => valid(array, row).then(|| f64::from(array.value(row))),
+            Self::Long(array) => valid(array, row).then(|| array.value(row) as f64),
             Self::Double(array) => {
-                valid(*array, row).then(|| array.value(row)).filter(|number| number.is_finite())
+                valid(array, row).then(|| array.value(row)).filter(|number| number.is_finite())
             }
-            Self::Bool(array) => valid(*array, row).then(|| f64::from(u8::from(array.value(row)))),
+            Self::Bool(array) => valid(array, row).then(|| f64::from(u8::from(array.value(row)))),
         }
     }
 }
 
-fn valid(array: &dyn Array, row: usize) -> bool {
+fn valid(array: &impl Array, row: usize) -> bool {
     row < array.len() && array.is_valid(row)
 }
 
@@ -148,6 +168,13 @@ impl<'a> Flags<'a> {
 
     pub(crate) fn get(&self, row: usize) -> Option<bool> {
         valid(self.0, row).then(|| self.0.value(row))
+    }
+
+    /// Takes the mark from rows whose flag says no; rows without one keep it.
+    pub(crate) fn drop_unset(&self, selected: &mut [bool]) {
+        for (row, selected) in selected.iter_mut().enumerate() {
+            *selected &= self.get(row) != Some(false);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::places::Places;
 use super::prepared::kinds;
 use crate::calendar::Place;
 use crate::dimension::{Dimension, Origin, section_of};
-use crate::fast::Recent;
+use crate::fast::HashMap;
 use crate::plan::Plan;
 
 /// One bit for each group.
@@ -232,20 +232,25 @@ fn by_texts<const N: usize>(
 ) -> Result<Vec<bool>, ArrowError> {
     let columns = names.iter().map(|name| Codes::of(batch, name));
     let columns: Vec<Codes<'_>> = columns.collect::<Result<_, _>>()?;
-    let mut known: Recent<N, bool> = Recent::default();
+    let mut known: HashMap<[usize; N], bool> = HashMap::default();
+    let mut last = ([usize::MAX; N], false);
     let mut of_row = |row: usize| {
         // Null is 0, codes come after it.
         let mut codes = [0; N];
         for (code, column) in codes.iter_mut().zip(&columns) {
-            *code = column.code(row).map_or(0, |code| u32::try_from(code + 1).unwrap_or(u32::MAX));
+            *code = column.code(row).map_or(0, |code| code + 1);
         }
-        known.get(codes, || {
-            let mut texts = [None; N];
-            for ((text, code), column) in texts.iter_mut().zip(codes).zip(&columns) {
-                *text = (code as usize).checked_sub(1).and_then(|code| column.text(code));
-            }
-            test(texts)
-        })
+        if last.0 != codes {
+            let holds = *known.entry(codes).or_insert_with(|| {
+                let mut texts = [None; N];
+                for ((text, code), column) in texts.iter_mut().zip(codes).zip(&columns) {
+                    *text = code.checked_sub(1).and_then(|code| column.text(code));
+                }
+                test(texts)
+            });
+            last = (codes, holds);
+        }
+        last.1
     };
     Ok((0..batch.num_rows()).map(&mut of_row).collect())
 }

@@ -12,25 +12,23 @@ use crate::calendar::{Calendar, Place};
 use crate::dimension::{Dimension, Origin, section_of};
 use crate::plan::Plan;
 
-/// A code whose value has not been looked up yet.
-const UNKNOWN: u32 = u32::MAX;
-
 /// By row: the number of its combination. Only selected rows are looked up; without dimensions
 /// nothing is.
 pub(super) fn combinations(
     batch: &RecordBatch,
     plan: &Plan,
     places: &Places,
-    selected: &[bool],
+    picked: &[usize],
     tally: &mut Tally,
 ) -> Result<Vec<u32>, ArrowError> {
-    let source = Source { batch, plan, places, selected };
+    let source = Source { batch, plan, places, picked };
     let mut ids: Vec<Vec<u32>> = Vec::new();
     for (dimension, values) in plan.by.iter().zip(&mut tally.values) {
         ids.push(source.look_up(dimension, values)?);
     }
     let Some((first, others)) = ids.split_first_mut() else { return Ok(Vec::new()) };
-    for (row, id) in first.iter_mut().enumerate().filter(|(row, _)| source.counts(*row)) {
+    for row in picked.iter().copied() {
+        let Some(id) = first.get_mut(row) else { continue };
         let mut combination = Combination::default();
         let (head, tail) = combination.split_at_mut(1);
         head.fill(*id);
@@ -46,7 +44,8 @@ struct Source<'a> {
     batch: &'a RecordBatch,
     plan: &'a Plan,
     places: &'a Places,
-    selected: &'a [bool],
+    /// Numbers of the rows that count.
+    picked: &'a [usize],
 }
 
 impl Source<'_> {
@@ -79,30 +78,26 @@ impl Source<'_> {
         }
     }
 
-    fn counts(&self, row: usize) -> bool {
-        self.selected.get(row).copied().unwrap_or_default()
-    }
-
     /// By row: the number that it has, of selected ones.
     fn each(&self, mut of: impl FnMut(usize) -> Option<u32>) -> Vec<u32> {
-        let rows = self.selected.iter().enumerate();
-        rows.map(|(row, selected)| if *selected { of(row).unwrap_or(NULL) } else { NULL }).collect()
+        let mut ids = vec![NULL; self.batch.num_rows()];
+        for row in self.picked.iter().copied() {
+            if let Some(id) = ids.get_mut(row) {
+                *id = of(row).unwrap_or(NULL);
+            }
+        }
+        ids
     }
 
     fn texts(
         &self,
         column: &str,
-        of: impl Fn(&str) -> &str,
+        of: impl for<'t> Fn(&'t str) -> &'t str,
         values: &mut Values,
     ) -> Result<Vec<u32>, ArrowError> {
         let codes = Codes::of(self.batch, column)?;
-        let mut known = Vec::new();
-        Ok(self.each(|row| {
-            let code = codes.code(row)?;
-            Some(look_up_code(&mut known, code, || {
-                codes.text(code).map_or(NULL, |text| values.text(of(text)))
-            }))
-        }))
+        let known = known(&codes, self.picked.iter().copied(), of, values);
+        Ok(self.each(|row| known.get(codes.code(row)?).copied()))
     }
 
     fn numbers(
@@ -122,18 +117,17 @@ impl Source<'_> {
     fn pages(&self, values: &mut Values) -> Result<Vec<u32>, ArrowError> {
         let paths = Codes::of(self.batch, "path")?;
         let queries = Codes::of(self.batch, "query")?;
-        let mut known = Vec::new();
+        let alone = self.picked.iter().copied().filter(|row| queries.code(*row).is_none());
+        let known = known(&paths, alone, |path| path, values);
         let mut pairs: HashMap<(usize, usize), u32> = HashMap::default();
         Ok(self.each(|row| {
             let path = paths.code(row)?;
-            let text = paths.text(path).unwrap_or_default();
-            Some(match queries.code(row) {
-                None => look_up_code(&mut known, path, || values.text(text)),
-                Some(query) => *pairs.entry((path, query)).or_insert_with(|| {
-                    let query = queries.text(query).unwrap_or_default();
-                    values.text(&format!("{text}?{query}"))
-                }),
-            })
+            let Some(query) = queries.code(row) else { return known.get(path).copied() };
+            Some(*pairs.entry((path, query)).or_insert_with(|| {
+                let path = paths.text(path).unwrap_or_default();
+                let query = queries.text(query).unwrap_or_default();
+                values.text(&format!("{path}?{query}"))
+            }))
         }))
     }
 
@@ -145,16 +139,25 @@ impl Source<'_> {
     }
 }
 
-fn look_up_code(known: &mut Vec<u32>, code: usize, look_up: impl FnOnce() -> u32) -> u32 {
-    if known.len() <= code {
-        known.resize(code + 1, UNKNOWN);
-    }
-    match known.get_mut(code) {
-        Some(id) if *id == UNKNOWN => {
-            *id = look_up();
-            *id
+/// By code: the number of its value, of the codes that some rows have; each is looked up once.
+fn known<'a>(
+    codes: &Codes<'a>,
+    rows: impl Iterator<Item = usize>,
+    of: impl Fn(&'a str) -> &'a str,
+    values: &mut Values,
+) -> Vec<u32> {
+    let mut seen = vec![false; codes.texts()];
+    let mut wanted = Vec::new();
+    for code in rows.filter_map(|row| codes.code(row)) {
+        let is_first = seen.get_mut(code).is_some_and(|seen| !std::mem::replace(seen, true));
+        if let (true, Some(text)) = (is_first, codes.text(code)) {
+            wanted.push((code, of(text)));
         }
-        Some(id) => *id,
-        None => NULL,
     }
+    let texts: Vec<&str> = wanted.iter().map(|(_, text)| *text).collect();
+    let mut known = vec![NULL; seen.len()];
+    for ((code, _), number) in wanted.iter().zip(values.texts(&texts)) {
+        known.get_mut(*code).into_iter().for_each(|known| *known = number);
+    }
+    known
 }

@@ -10,9 +10,6 @@ use super::values::Values;
 use crate::metric::{Distinct, Hits, Sum};
 use crate::plan::Plan;
 
-/// The first row of a visit.
-const ENTRY: Hits = Hits { kinds: &[], with: Some(("is_entry", true)) };
-
 /// Kinds as a set: one bit each.
 pub(super) type Kinds = u16;
 
@@ -76,6 +73,8 @@ pub(super) enum SumOf<'a> {
     Amount(Vec<HitTest<'a>>, Vec<Numbers<'a>>),
     Having(HitTest<'a>, Vec<Numbers<'a>>),
     Unique(HitTest<'a>),
+    /// Visits by their first rows.
+    AtEntry(Option<Numbers<'a>>),
     Visits(Option<Numbers<'a>>),
     Converted,
     Entries,
@@ -86,7 +85,6 @@ pub(super) enum SumOf<'a> {
 
 impl<'a> SumOf<'a> {
     fn of(batch: &'a RecordBatch, sum: &Sum, at_entry: bool) -> Result<Self, ArrowError> {
-        let entry = || HitTest::of(batch, &ENTRY);
         let numbers = |names: &[&str]| {
             names.iter().map(|name| Numbers::of(batch, name)).collect::<Result<Vec<_>, _>>()
         };
@@ -98,10 +96,10 @@ impl<'a> SumOf<'a> {
             }
             Sum::Having(hits, names) => Self::Having(HitTest::of(batch, hits)?, numbers(names)?),
             Sum::Unique(hits) => Self::Unique(HitTest::of(batch, hits)?),
-            Sum::Visits(None) if at_entry => Self::Hits(entry()?),
-            Sum::Visits(Some(name)) if at_entry => Self::Amount(vec![entry()?], numbers(&[name])?),
-            Sum::Visits(None) => Self::Visits(None),
-            Sum::Visits(Some(name)) => Self::Visits(Some(Numbers::of(batch, name)?)),
+            Sum::Visits(name) => {
+                let numbers = name.map(|name| Numbers::of(batch, name)).transpose()?;
+                if at_entry { Self::AtEntry(numbers) } else { Self::Visits(numbers) }
+            }
             Sum::Converted => Self::Converted,
             Sum::Entries => Self::Entries,
             Sum::Exits => Self::Exits,
@@ -226,15 +224,17 @@ impl<'a> Prepared<'a> {
             Some(_) => {
                 let codes = Codes::of(batch, "kind")?;
                 let bits = codes.map(|name| Kind::parse(name).map_or(0, bit));
-                let of_row =
-                    |row| codes.code(row).and_then(|code| *bits.get(code)?).unwrap_or_default();
-                (0..codes.rows()).map(of_row).collect()
+                let bits: Vec<Kinds> = bits.into_iter().map(Option::unwrap_or_default).collect();
+                codes.each(&bits, 0)
             }
         };
         Ok(Self {
             sums: sums.collect::<Result<_, _>>()?,
             distincts,
-            entries: plan.by_visit.then(|| Flags::of(batch, "is_entry")).transpose()?,
+            entries: batch
+                .column_by_name("is_entry")
+                .map(|_| Flags::of(batch, "is_entry"))
+                .transpose()?,
             conversions: batch
                 .column_by_name("is_conversion")
                 .map(|_| Flags::of(batch, "is_conversion"))
@@ -276,6 +276,10 @@ pub(super) fn selected(
         Some(skip) => skip.iter().map(|skip| !skip).collect(),
         None => vec![true; batch.num_rows()],
     };
+    // A row of no visit stays: its values are shown, with no visits.
+    if plan.counts_entries_alone() {
+        Flags::of(batch, "is_entry")?.drop_unset(&mut selected);
+    }
     let mut keep = |name: &str, test: &dyn Fn(Option<&str>) -> bool| {
         let codes = Codes::of(batch, name)?;
         codes.keep(&codes.test(test), &mut selected);

@@ -1,7 +1,7 @@
 //! What was counted: a cell for each bucket of time and combination of values, besides one for
 //! each combination over all time and one for everything.
 
-use super::values::{Combination, Combinations, Value, Values};
+use super::values::{Combination, Combinations, Value, Values, known_or};
 use crate::fast::{HashMap, Recent};
 use crate::metric::Sum;
 use crate::plan::{Plan, Take};
@@ -71,6 +71,8 @@ pub struct Tally {
     pub(super) combinations: Combinations,
     cells: HashMap<(u32, u32), u32>,
     recent: Recent<2, u32>,
+    /// By combination, where there are no buckets.
+    untimed: Vec<u32>,
     keys: Vec<(u32, u32)>,
     pub(super) sums: Vec<f64>,
     pub(super) ids: Vec<Ids>,
@@ -98,6 +100,7 @@ impl Tally {
             combinations: Combinations::default(),
             cells: HashMap::default(),
             recent: Recent::default(),
+            untimed: Vec::new(),
             keys: Vec::new(),
             sums: Vec::new(),
             ids: Vec::new(),
@@ -114,9 +117,13 @@ impl Tally {
     /// The number of a cell.
     pub(super) fn cell(&mut self, bucket: u32, combination: u32) -> u32 {
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        let cell = self.recent.get([bucket, combination], || {
-            *self.cells.entry((bucket, combination)).or_insert(next)
-        });
+        let cell = if self.timed || combination == ALL {
+            self.recent.get([bucket, combination], || {
+                *self.cells.entry((bucket, combination)).or_insert(next)
+            })
+        } else {
+            known_or(&mut self.untimed, combination, next)
+        };
         if cell == next {
             self.keys.push((bucket, combination));
             self.sums.resize(self.keys.len() * self.sums_per_cell, 0.0);
@@ -185,9 +192,9 @@ impl Tally {
             .values
             .iter_mut()
             .zip(other.values)
-            .map(|(values, other)| values.take_over(other))
+            .map(|(values, other)| values.take_over(&other))
             .collect();
-        let users = self.users.take_over(other.users);
+        let users = self.users.take_over(&other.users);
         let mut ids = other.ids.into_iter();
         for (cell, (bucket, combination)) in other.keys.iter().enumerate() {
             let combination = if *combination == ALL {
@@ -217,9 +224,10 @@ impl Tally {
         self.add_up(plan);
         let mut counted = Counted { totals: self.metrics(TOTAL, plan), ..Counted::default() };
         let keys = std::mem::take(&mut self.keys);
+        let values: Vec<Vec<Value>> = self.values.iter().map(Values::listed).collect();
         for (cell, (bucket, combination)) in (0_u32..).zip(keys) {
             let metrics = self.metrics(cell, plan);
-            let by = self.values_of(combination);
+            let by = self.values_of(combination, &values);
             match (bucket, combination) {
                 (ALL, ALL) => {}
                 (ALL, _) => counted.combinations.push((by, metrics)),
@@ -229,12 +237,13 @@ impl Tally {
         counted
     }
 
-    fn values_of(&self, combination: u32) -> Vec<Value> {
+    fn values_of(&self, combination: u32, values: &[Vec<Value>]) -> Vec<Value> {
         if combination == ALL {
             return Vec::new();
         }
         let ids = self.combinations.get(combination);
-        self.values.iter().zip(ids).map(|(values, id)| values.get(id)).collect()
+        let value = |(values, id): (&Vec<Value>, u32)| values.get(id as usize).cloned();
+        values.iter().zip(ids).map(|it| value(it).unwrap_or(Value::Null)).collect()
     }
 
     fn metrics(&mut self, cell: u32, plan: &Plan) -> Vec<Option<f64>> {

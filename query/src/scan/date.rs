@@ -38,11 +38,17 @@ pub(super) async fn count_sites(
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
     let any_hidden = plans.iter().any(|plan| hidden.contains_key(&plan.site));
-    if plans.len() > 1 && !any_hidden {
-        match together::count(scanner, &plans, dt, &objects, pool).await {
-            Ok(true) => return Ok(false),
+    let mut parts = None;
+    if let (Some(plan), true, false) = (plans.first(), plans.len() > 1, any_hidden) {
+        let counted = async {
+            let opened = open_parts(scanner, plan, &objects).await?;
+            Ok((together::count(scanner, &plans, dt, &opened, pool).await?, opened))
+        };
+        match counted.await {
+            Ok((true, _)) => return Ok(false),
             // Site by site: hits wait, there is too much, or an object was replaced.
-            Ok(false) | Err(ScanError::Replaced(_)) => {}
+            Ok((false, opened)) => parts = Some(opened),
+            Err(ScanError::Replaced(_)) => {}
             Err(error) => return Err(error),
         }
     }
@@ -50,25 +56,25 @@ pub(super) async fn count_sites(
     let mut counts = Vec::new();
     for plan in &plans {
         let hidden = hidden.get(&plan.site).unwrap_or(&none);
-        counts.push(count(scanner, plan, (dt, hidden), objects.clone(), pool));
+        counts.push(count(scanner, plan, (dt, hidden), (objects.clone(), parts.clone()), pool));
     }
     let counts = futures_util::stream::iter(counts).buffered(CONCURRENT_SITES);
     let waiting: Vec<bool> = counts.try_collect().await?;
     Ok(waiting.contains(&true))
 }
 
-/// Counts a date; begun again when one of its objects was replaced meanwhile. Whether hits wait to
-/// be merged.
+/// Counts a date, of whose objects some may be open; begun again when one of them was replaced
+/// meanwhile. Whether hits wait to be merged.
 pub(super) async fn count(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
-    mut objects: Objects,
+    (mut objects, mut parts): (Objects, Option<Parts>),
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
     let mut attempts = 0;
     loop {
-        match try_count(scanner, plan, (dt, hidden), &objects, pool).await {
+        match try_count(scanner, plan, (dt, hidden), (&objects, parts.take()), pool).await {
             Err(ScanError::Replaced(path)) => {
                 objects = list_again(scanner, dt, path, &mut attempts).await?;
             }
@@ -111,10 +117,19 @@ async fn list_again(
     Ok(listed.remove(&dt).unwrap_or_default())
 }
 
-/// A date's objects, opened; none where orders cover the whole date.
+/// A date's objects, opened.
+#[derive(Clone)]
+pub(super) struct Parts {
+    /// Table objects.
+    pub(super) table: Vec<Arc<Opened>>,
+    /// The hot objects that these do not hold.
+    pub(super) hot: Vec<Arc<Opened>>,
+}
+
+/// What a site's answer about a date is made of; nothing where orders cover the whole date.
 #[derive(Default)]
 struct OpenedDate {
-    parts: Vec<Arc<Opened>>,
+    table: Vec<Arc<Opened>>,
     /// What hits that wait change; none when none is the site's.
     worked_out: Option<WorkedOut>,
     /// Hits wait to be merged.
@@ -125,35 +140,34 @@ async fn open_date(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
-    objects: &Objects,
+    (objects, parts): (&Objects, Option<Parts>),
 ) -> Result<OpenedDate, ScanError> {
     if hidden.cover_date(plan.site, dt) {
         return Ok(OpenedDate::default());
     }
-    let (parts, hot) = open_parts(scanner, plan, objects).await?;
-    let waiting = !hot.is_empty();
+    let Parts { table, hot } = match parts {
+        Some(parts) => parts,
+        None => open_parts(scanner, plan, objects).await?,
+    };
     let hidden =
-        Hidden { dt, in_table: hidden_in(&parts, plan.site, hidden), orders: hidden.clone() };
-    let worked_out = waiting::work_out(scanner, plan, &parts, hot, hidden).await?;
-    Ok(OpenedDate { parts, worked_out, waiting })
+        Hidden { dt, in_table: hidden_in(&table, plan.site, hidden), orders: hidden.clone() };
+    let worked_out = waiting::work_out(scanner, plan, &table, &hot, hidden).await?;
+    Ok(OpenedDate { table, worked_out, waiting: !hot.is_empty() })
 }
 
-/// The table objects of a date, opened, and the hot objects that they do not hold.
-pub(super) async fn open_parts(
-    scanner: &Scanner,
-    plan: &Plan,
-    objects: &Objects,
-) -> Result<(Vec<Arc<Opened>>, Vec<Path>), ScanError> {
+/// Opens the table objects of a date, and the hot objects that they do not hold.
+async fn open_parts(scanner: &Scanner, plan: &Plan, objects: &Objects) -> Result<Parts, ScanError> {
     let mut opens = Vec::new();
     for part in &objects.parts {
         opens.push(open::table(&scanner.store, &scanner.footers, part, &plan.work));
     }
-    let parts: Vec<Arc<Opened>> =
+    let table: Vec<Arc<Opened>> =
         futures_util::future::try_join_all(opens).await?.into_iter().map(Arc::new).collect();
     // Of several parts each holds its own sites of a hot object; what one lacks may be the site's.
-    let held = |path| !parts.is_empty() && parts.iter().all(|it| it.footer.holds.contains(path));
+    let held = |path| !table.is_empty() && table.iter().all(|it| it.footer.holds.contains(path));
     let hot = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
-    Ok((parts, hot))
+    let hot = waiting::open_hot(scanner, plan, hot).await?;
+    Ok(Parts { table, hot })
 }
 
 async fn try_rows(
@@ -162,8 +176,9 @@ async fn try_rows(
     asked: (Date, &Orders),
     objects: &Objects,
 ) -> Result<Vec<RecordBatch>, ScanError> {
-    let OpenedDate { parts, worked_out, .. } = open_date(scanner, plan, asked, objects).await?;
-    let read = waiting::read(scanner, plan.site, &parts, &plan.columns, None).await?;
+    let OpenedDate { table, worked_out, .. } =
+        open_date(scanner, plan, asked, (objects, None)).await?;
+    let read = waiting::read(scanner, plan.site, &table, &plan.columns, None).await?;
     let mut out = Vec::new();
     for (at, rows) in read.into_iter().enumerate() {
         let skip = worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(at));
@@ -186,17 +201,17 @@ async fn try_count(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
-    objects: &Objects,
+    opened: (&Objects, Option<Parts>),
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
-    let OpenedDate { parts, worked_out, waiting } =
-        open_date(scanner, plan, (dt, hidden), objects).await?;
+    let OpenedDate { table, worked_out, waiting } =
+        open_date(scanner, plan, (dt, hidden), opened).await?;
     let date = Arc::new(CountedDate {
         plan: Arc::clone(plan),
         day: plan.calendar.day_of_partition(dt),
         worked_out,
     });
-    let groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)> = parts
+    let groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)> = table
         .iter()
         .enumerate()
         .flat_map(|(at, part)| in_groups(plan, part).into_iter().map(move |it| (at, part, it)))

@@ -42,7 +42,7 @@ fn no_entry(
     test: &dyn Fn(Option<&str>) -> bool,
 ) -> Option<bool> {
     let columns = metadata.row_groups().get(row_group)?.columns();
-    let at = columns.iter().position(|it| it.column_path().string() == column)?;
+    let at = columns.iter().position(|it| it.column_path().parts() == [column])?;
     let encodings = columns.get(at)?.page_encoding_stats_mask()?;
     if ![Encoding::PLAIN_DICTIONARY, Encoding::RLE_DICTIONARY]
         .iter()

@@ -29,7 +29,7 @@ pub(super) fn pieces(metadata: &ParquetMetaData, site: i32) -> Vec<Piece> {
     for (row_group, group) in metadata.row_groups().iter().enumerate() {
         let all_rows = usize::try_from(group.num_rows()).unwrap_or_default();
         let columns = group.columns();
-        let at = columns.iter().position(|column| column.column_path().string() == "site");
+        let at = columns.iter().position(|column| column.column_path().parts() == ["site"]);
         let statistics = at.and_then(|at| columns.get(at)).and_then(|column| column.statistics());
         let bounds = bounds(statistics);
         if bounds.is_none_or(|(least, most)| (least..=most).contains(&site)) {

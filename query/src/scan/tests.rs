@@ -26,6 +26,7 @@ use crate::calendar::Calendar;
 use crate::metric::METRICS;
 use crate::plan::needs_hours;
 use crate::question::{Question, Surroundings};
+use crate::work::Work;
 
 const DAY: Date = date(2026, 11, 24);
 /// 2026-11-24T06:00:00Z.
@@ -132,7 +133,7 @@ fn question(query: &str) -> Question {
     .unwrap()
 }
 
-async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
+fn plan(site: i32, question: &Question) -> Plan {
     let zone_of = |_| question.tz.clone().unwrap_or(TimeZone::UTC);
     let calendar = Calendar::new(
         (question.from, question.to),
@@ -141,9 +142,15 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
         question.tz.is_some(),
         needs_hours(question) || question.interval == crate::calendar::Interval::Hour,
     );
-    let plan = Arc::new(Plan::new(1, question, calendar));
+    Plan::new(site, question, calendar)
+}
+
+async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
+    let plan = Arc::new(plan(1, question));
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
-    let scanned = scanner.scan(&[(Arc::clone(&plan), beside.to_vec())]).await.unwrap();
+    let sites = [(Arc::clone(&plan), beside.to_vec())];
+    let listed = scanner.list(&sites).await.unwrap();
+    let scanned = scanner.scan(&sites, listed).await.unwrap();
     (plan, scanned)
 }
 
@@ -336,13 +343,30 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
         let pool = Arc::new(Pool::new(&plan));
-        date::count(&scanner, &plan, (DAY, &Orders::default()), objects, &pool).await.unwrap();
-        let again = scanner.scan(&[(Arc::clone(&plan), vec![DAY])]).await.unwrap();
+        date::count(&scanner, &plan, (DAY, &Orders::default()), (objects, None), &pool)
+            .await
+            .unwrap();
+        let sites = [(Arc::clone(&plan), vec![DAY])];
+        let again = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
         assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
 }
 
 /// Rows in several row groups, so that sites and visits cross their borders.
+#[test]
+fn what_waits_is_opened_once_for_all_sites() {
+    let seeds: Vec<u64> = (0..50).collect();
+    run(async {
+        let scanner = Scanner::new(store(&seeds[..30], &[seeds[30..].to_vec()]).await);
+        let (question, work) = (question("from=2026-11-24"), Arc::new(Work::default()));
+        let of = |site| Plan { work: Arc::clone(&work), ..plan(site, &question) };
+        let sites = [1, 2, 3].map(|site| (Arc::new(of(site)), vec![DAY]));
+        let scanned = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
+        assert!(scanned.waiting.contains(&DAY));
+        assert_eq!(work.explained()["objects"], 2);
+    });
+}
+
 #[test]
 fn a_site_is_found_among_others() {
     let seeds: Vec<u64> = (0..5000).map(|seed| seed * 7919).collect();

@@ -8,10 +8,9 @@ use jiff::civil::Date;
 use lake::limits::QUERY_READ_BYTES;
 
 use super::Scanner;
-use super::date::{needed_bytes, open_parts};
+use super::date::{Parts, needed_bytes};
 use super::decode::{self, Pending, Rows, of_site, schema_of};
 use super::error::ScanError;
-use super::list::Objects;
 use super::open::Opened;
 use super::pool::Pool;
 use super::prune::{Piece, pieces};
@@ -22,15 +21,14 @@ pub(super) async fn count(
     scanner: &Scanner,
     plans: &[Arc<Plan>],
     dt: Date,
-    objects: &Objects,
+    parts: &Parts,
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
     let Some(plan) = plans.first() else { return Ok(true) };
-    let (parts, hot) = open_parts(scanner, plan, objects).await?;
-    let [part] = parts.as_slice() else { return Ok(false) };
+    let ([part], []) = (parts.table.as_slice(), parts.hot.as_slice()) else { return Ok(false) };
     let pieces = of_sites(part, plans);
     let bytes: u64 = pieces.iter().map(|piece| needed_bytes(plan, part, piece)).sum();
-    if !hot.is_empty() || bytes > QUERY_READ_BYTES {
+    if bytes > QUERY_READ_BYTES {
         return Ok(false);
     }
     let columns: Vec<&str> = plan.columns.iter().copied().chain(["site"]).collect();

@@ -2,32 +2,12 @@
 //! erasure, known by listing alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::civil::Date;
 use lake::orders::Orders;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::error::ScanError;
 use super::list::Objects;
-use super::{Scanner, wanted};
-use crate::plan::Plan;
-
-impl Scanner {
-    /// What [`super::Scanned::version`] of a scan would be that begins now.
-    ///
-    /// # Errors
-    ///
-    /// When objects cannot be listed.
-    pub async fn version(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<u64, ScanError> {
-        if sites.is_empty() {
-            return Ok(0);
-        }
-        let (partitions, asked) = wanted(sites);
-        let (objects, hidden) = self.lists(&partitions, &asked).await?;
-        Ok(of(&objects, &hidden))
-    }
-}
 
 /// The version of listed objects and orders.
 pub(super) fn of(objects: &BTreeMap<Date, Objects>, hidden: &BTreeMap<i32, Orders>) -> u64 {

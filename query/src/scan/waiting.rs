@@ -87,22 +87,30 @@ impl Mask {
     }
 }
 
+/// Opens hot objects.
+pub(super) async fn open_hot(
+    scanner: &Scanner,
+    plan: &Plan,
+    hot: Vec<Path>,
+) -> Result<Vec<Arc<Opened>>, ScanError> {
+    let mut opens = Vec::new();
+    for path in hot {
+        opens.push(open::hot(&scanner.store, path, &plan.work));
+    }
+    let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
+    opens.map_ok(Arc::new).try_collect().await
+}
+
 /// Works out what the hot objects and the orders change about the site's rows of a date; nothing
 /// when no waiting hit is of the site and no hit is covered.
 pub(super) async fn work_out(
     scanner: &Scanner,
     plan: &Plan,
     table: &[Arc<Opened>],
-    hot: Vec<Path>,
+    hot: &[Arc<Opened>],
     hidden: Hidden,
 ) -> Result<Option<WorkedOut>, ScanError> {
-    let mut opens = Vec::new();
-    for path in hot {
-        opens.push(open::hot(&scanner.store, path, &plan.work));
-    }
-    let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
-    let hot: Vec<Arc<Opened>> = opens.map_ok(Arc::new).try_collect().await?;
-    let waiting = flat(read(scanner, plan.site, &hot, &LINKS, None).await?);
+    let waiting = flat(read(scanner, plan.site, hot, &LINKS, None).await?);
     let Hidden { dt, orders, in_table } = hidden;
     if waiting.is_empty() && in_table.is_empty() {
         return Ok(None);
@@ -125,7 +133,7 @@ pub(super) async fn work_out(
     let columns: Vec<&str> =
         COLUMNS.iter().filter(|column| !column.of_visit).map(|column| column.name).collect();
     let mut raw = flat(read(scanner, plan.site, table, &columns, Some(&skip)).await?);
-    raw.extend(flat(read(scanner, plan.site, &hot, &columns, None).await?));
+    raw.extend(flat(read(scanner, plan.site, hot, &columns, None).await?));
     let schema = schema_of(&plan.columns);
     let mut goals = Goals::default();
     goals.add(plan.site, &plan.goals);
