@@ -47,7 +47,8 @@ impl Ingest {
     }
 
     async fn bulk(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
-        let bulk = Bulk::parse(body);
+        let mended = Bulk::mended(body);
+        let bulk = Bulk::parse(&mended);
         let query =
             Parameters::of_request(event.raw_query_string.as_deref().unwrap_or_default(), "");
         // Whoever sends one of the requests with a token sends them all.

@@ -4,6 +4,7 @@ use lake::limits::MAX_HITS_PER_BODY;
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::halves::mended;
 use super::wire::Wire;
 use crate::draft::{Draft, Drop};
 
@@ -24,6 +25,7 @@ pub enum BodyError {
 ///
 /// [`BodyError`] when the body as a whole is not one.
 pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
+    let body = &*mended(body);
     if body.trim_ascii_start().first() == Some(&b'[') {
         return many(body);
     }
@@ -98,6 +100,17 @@ mod tests {
             assert!(parse(body.as_bytes()).unwrap().iter().all(Result::is_err), "{body}");
         }
         assert_eq!(parse(b"[]").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_title_that_ends_in_half_a_character_is_a_title() {
+        let title = |body: &str| {
+            let mut drafts = parse(body.as_bytes()).unwrap();
+            drafts.pop().unwrap().unwrap().hit.title.unwrap()
+        };
+        let hit = r#"{"v":1,"site":1,"kind":"pageview","title":"Shoes \ud83d"}"#;
+        assert_eq!(title(hit), "Shoes \u{fffd}");
+        assert_eq!(title(&format!("[7,{hit}]")), "Shoes \u{fffd}");
     }
 
     #[test]
