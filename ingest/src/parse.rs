@@ -1,7 +1,7 @@
 //! Three protocols, one draft a hit. Knows bytes and names; knows no site.
 
 pub mod bulk;
-mod halves;
+pub mod halves;
 pub mod json;
 pub mod matomo;
 pub mod pairs;

@@ -5,10 +5,20 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 /// Where the present moment comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Milliseconds since the Unix epoch, UTC.
     fn now_ms(&self) -> i64;
+}
+
+/// The date in UTC of a moment, Unix milliseconds; 1970-01-01 for one that no calendar has.
+#[must_use]
+pub fn utc_date(ms: i64) -> Date {
+    Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned_datetime(TimeZone::UTC).date()
 }
 
 /// Where random bytes come from.

@@ -14,7 +14,7 @@ use jiff::{ToSpan as _, tz};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 
-use crate::clock::{Clock, Random};
+use crate::clock::{Clock, Random, utc_date};
 use crate::limits::{IMPORT_SALT_KEPT_MS, SALT_KEPT_MS, SALT_USE_NOTED_MS};
 use crate::site::Identity;
 use crate::store::{Expected, StoreRef, is_conflict};
@@ -163,8 +163,7 @@ impl Salts {
     /// Reads the salt that the first hit most probably needs, so that it finds it, and a connection
     /// to the store beside. Where that fails the hit says so.
     pub async fn warm_up(&self) {
-        let now = jiff::Timestamp::from_millisecond(self.clock.now_ms()).unwrap_or_default();
-        let today = now.to_zoned_datetime(tz::TimeZone::UTC).date();
+        let today = utc_date(self.clock.now_ms());
         let _later = self.get(Identity::Daily, today).await;
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::clock::{Clock, Random};
+use crate::clock::{Clock, Random, utc_date};
 use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
 use used::Uses;
 pub use used::last_used;
@@ -63,11 +63,6 @@ impl Token {
     pub fn has_expired(&self, now_ms: i64) -> bool {
         self.expires.is_some_and(|last| last < utc_date(now_ms))
     }
-}
-
-fn utc_date(now_ms: i64) -> Date {
-    let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date()
 }
 
 fn path() -> Path {

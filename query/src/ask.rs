@@ -123,7 +123,7 @@ impl Query {
         let prepared = self.prepare(given.sites, given.by_sites, &parameters).await?;
         let question = prepared.question()?;
         if question.engine == Engine::Athena {
-            return Ok(self.begin(&prepared, given, request).await??);
+            return Ok(self.begin(&prepared, given, request, None).await??);
         }
         let asking = prepared.asking()?;
         if question.explain {
@@ -136,7 +136,7 @@ impl Query {
             return Ok(unchanged.with(version::headers(&tag)));
         }
         if self.is_beyond(&prepared, request, &listed).await?
-            && let Ok(begun) = self.begin(&prepared, given, request).await?
+            && let Ok(begun) = self.begin(&prepared, given, request, Some(&listed)).await?
         {
             return Ok(begun);
         }

@@ -54,6 +54,9 @@ pub struct Scanner {
     orders: OrderBook,
 }
 
+/// What a question is about: for each of its sites a plan and the partitions, in the order of time.
+pub type Sites = [(Arc<Plan>, Vec<Date>)];
+
 /// What was counted, and how complete it is.
 #[derive(Debug, Default)]
 pub struct Scanned {
@@ -104,7 +107,7 @@ impl Scanner {
     /// # Errors
     ///
     /// When objects cannot be listed.
-    pub async fn list(&self, sites: &[(Arc<Plan>, Vec<Date>)]) -> Result<Listed, ScanError> {
+    pub async fn list(&self, sites: &Sites) -> Result<Listed, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Listed::default()) };
         let (partitions, asked) = wanted(sites);
         let lists = self.lists(&partitions, &asked).await?;
@@ -117,11 +120,7 @@ impl Scanner {
     /// # Errors
     ///
     /// When an object cannot be read, or the answer needs too much memory.
-    pub async fn scan(
-        &self,
-        sites: &[(Arc<Plan>, Vec<Date>)],
-        listed: Listed,
-    ) -> Result<Scanned, ScanError> {
+    pub async fn scan(&self, sites: &Sites, listed: Listed) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
         let pool = Arc::new(Pool::new(plan));
         let waiting = self.count(sites, listed.lists, &pool).await?;
@@ -133,7 +132,7 @@ impl Scanner {
     /// Counts by the pool's counters; the partitions whose hits are not all merged.
     async fn count(
         &self,
-        sites: &[(Arc<Plan>, Vec<Date>)],
+        sites: &Sites,
         (objects, hidden): Lists,
         pool: &Arc<Pool>,
     ) -> Result<BTreeSet<Date>, ScanError> {
@@ -176,7 +175,7 @@ impl Scanner {
 }
 
 /// The partitions of all plans in the order of time, and their sites.
-fn wanted(sites: &[(Arc<Plan>, Vec<Date>)]) -> (Vec<Date>, BTreeSet<i32>) {
+fn wanted(sites: &Sites) -> (Vec<Date>, BTreeSet<i32>) {
     let partitions: BTreeSet<Date> = sites.iter().flat_map(|(_, dates)| dates).copied().collect();
     let asked = sites.iter().map(|(plan, _)| plan.site).collect();
     (partitions.into_iter().collect(), asked)

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use lake::account::{Account, Rejected, Sums, hour_of};
+use lake::clock::utc_date;
 use lake::dropped::Dropped;
 use lake::layout::RowsOfHour;
 use lake::store::StoreRef;
@@ -60,6 +60,5 @@ impl Accounts {
 /// When a record arrived on the stream: Unix milliseconds, and the date in UTC.
 pub(super) fn arrival(record: &KinesisEventRecord) -> (i64, Date) {
     let arrived_ms = record.kinesis.approximate_arrival_timestamp.timestamp_millis();
-    let arrived = jiff::Timestamp::from_millisecond(arrived_ms).unwrap_or_default();
-    (arrived_ms, arrived.to_zoned_datetime(TimeZone::UTC).date())
+    (arrived_ms, utc_date(arrived_ms))
 }

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
+use lake::clock::utc_date;
 use lake::layout;
 use lake::limits::REJECTED_KEPT_DAYS;
 use object_store::ObjectStoreExt as _;
@@ -13,8 +14,7 @@ use super::Merge;
 impl Merge {
     /// Deletes rejected records that are older, by the date of their arrival.
     pub(super) async fn delete_old_rejected(&self) -> anyhow::Result<()> {
-        let now = jiff::Timestamp::from_millisecond(self.clock.now_ms()).unwrap_or_default();
-        let today = now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let today = utc_date(self.clock.now_ms());
         let oldest = today.saturating_sub(jiff::Span::new().days(REJECTED_KEPT_DAYS));
         for dt in self.rejected_dates().await?.into_iter().filter(|dt| *dt < oldest) {
             let prefix = layout::date_prefix(layout::REJECTED, dt);

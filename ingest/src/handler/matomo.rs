@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 use super::{Ingest, answer, place_digest, request};
 use crate::draft::{Draft, Drop};
 use crate::parse::bulk::Bulk;
+use crate::parse::halves::mended;
 use crate::parse::matomo::{Parameters, parse};
 
 impl Ingest {
@@ -47,7 +48,7 @@ impl Ingest {
     }
 
     async fn bulk(&self, event: &ApiGatewayV2httpRequest, body: &[u8]) -> ApiGatewayV2httpResponse {
-        let mended = Bulk::mended(body);
+        let mended = mended(body);
         let bulk = Bulk::parse(&mended);
         let query =
             Parameters::of_request(event.raw_query_string.as_deref().unwrap_or_default(), "");

@@ -8,7 +8,6 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::halves::mended;
 use super::pairs;
 use super::parameters::Parameters;
 
@@ -40,13 +39,7 @@ impl<'a> Bulk<'a> {
         body.trim_ascii() == b"[]" || memchr::memmem::find(body, b"\"requests\"").is_some()
     }
 
-    /// A body as it is to be read: without halves of characters.
-    #[must_use]
-    pub fn mended(body: &[u8]) -> Cow<'_, [u8]> {
-        mended(body)
-    }
-
-    /// Reads a mended body; one that is not JSON holds no request.
+    /// Reads a body without halves of characters; one that is not JSON holds no request.
     #[must_use]
     pub fn parse(body: &'a [u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()

@@ -11,7 +11,7 @@ const REPLACEMENT: &[u8; ESCAPE_BYTES] = b"\\ufffd";
 
 /// The body with U+FFFD in place of each half; what has none is not copied.
 #[must_use]
-pub(super) fn mended(body: &[u8]) -> Cow<'_, [u8]> {
+pub fn mended(body: &[u8]) -> Cow<'_, [u8]> {
     let mut mended = Cow::Borrowed(body);
     let mut at = 0;
     while let Some(next) = body.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {

@@ -275,7 +275,7 @@ fn check(world: &World, case: &Case) -> Result<(), TestCaseError> {
 /// Accepted and dropped are what was sent, and accepted is what lies on the stream.
 fn accounted(path: &str, answer: &Answer, stored: usize, body: &[u8]) -> Result<(), TestCaseError> {
     // Half a character is no reason to refuse a body, but serde_json has no text for it.
-    let body = &*ingest::parse::bulk::Bulk::mended(body);
+    let body = &*ingest::parse::halves::mended(body);
     let number = |name: &str| answer.header(name).map(|text| text.parse::<usize>().unwrap());
     if let Some(accepted) = number("hitlake-accepted") {
         let dropped: usize = answer.header("hitlake-dropped").map_or(0, |reasons| {

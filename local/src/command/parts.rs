@@ -4,7 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use jiff::Span;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use lake::clock::utc_date;
 use lake::layout::{Parts, PartsError, PartsFrom};
 use lake::limits::PARTS_AHEAD_DAYS;
 
@@ -27,8 +27,7 @@ pub async fn run(place: &Place, args: &PartsArgs) -> anyhow::Result<()> {
 }
 
 async fn change(place: &Place, parts: u16, from: Option<Date>) -> anyhow::Result<Parts> {
-    let now = jiff::Timestamp::from_millisecond(place.clock.now_ms())?;
-    let today = now.to_zoned_datetime(TimeZone::UTC).date();
+    let today = utc_date(place.clock.now_ms());
     let from = from.unwrap_or(today.saturating_add(Span::new().days(PARTS_AHEAD_DAYS)));
     let put = Parts::put(place.store.as_ref(), today, PartsFrom { from, parts }).await;
     put.map_err(|error| match error {

@@ -50,15 +50,16 @@ impl Query {
         self.scanner.reads_more(&both, over).await.map_err(|error| failed_scan(&error))
     }
 
-    /// Has Athena answer a question; within it, why it is not to.
+    /// Has Athena answer a question, whose objects may be listed; within it, why it is not to.
     pub(super) async fn begin(
         &self,
         prepared: &Prepared,
         given: &Given<'_>,
         request: &Request<'_>,
+        listed: Option<&[Listed; 2]>,
     ) -> Result<Result<Answered, Instead>, Failed> {
         let Some(athena) = &self.athena else { return Ok(Err(Instead::NoWorkgroup)) };
-        match self.beyond(athena, prepared).await? {
+        match self.beyond(athena, prepared, listed).await? {
             Ok(beyond) => self.run(athena, &beyond, (prepared, given, request), 0).await,
             Err(instead) => Ok(Err(instead)),
         }
@@ -69,12 +70,13 @@ impl Query {
         &self,
         athena: &Athena,
         prepared: &Prepared,
+        listed: Option<&[Listed; 2]>,
     ) -> Result<Result<Beyond, Instead>, Failed> {
         let sql = match prepared.sql()? {
             Ok(sql) => sql,
             Err(unsaid) => return Ok(Err(Instead::Unsaid(unsaid))),
         };
-        let standing = self.standing(&prepared.planned).await?;
+        let standing = self.standing(&prepared.planned, listed).await?;
         if let Some(date) = standing.unerased {
             return Ok(Err(Instead::Unerased(date)));
         }
@@ -91,21 +93,36 @@ impl Query {
         Ok(Ok(Beyond { sql, data, standing }))
     }
 
-    /// What the table is like on the dates of a question; looked at again where it changes meanwhile.
-    async fn standing(&self, planned: &Planned) -> Result<Standing, Failed> {
+    /// What the table is like on the dates of a question; listed again where it changes meanwhile.
+    async fn standing(
+        &self,
+        planned: &Planned,
+        mut listed: Option<&[Listed; 2]>,
+    ) -> Result<Standing, Failed> {
         let mut attempt = 1;
         loop {
-            let [now, before] = self.list(planned).await?;
-            let both = futures_util::future::try_join(
-                self.scanner.standing(&planned.now, &now),
-                self.scanner.standing(&planned.before, &before),
-            );
-            match both.await {
-                Ok((now, before)) => return Ok(now.and(before)),
+            let standing = match listed.take() {
+                Some(listed) => self.standing_of(planned, listed).await,
+                None => self.standing_of(planned, &self.list(planned).await?).await,
+            };
+            match standing {
                 Err(ScanError::Replaced(_)) if attempt < QUERY_DATE_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(failed_scan(&error)),
+                done => return done.map_err(|error| failed_scan(&error)),
             }
         }
+    }
+
+    async fn standing_of(
+        &self,
+        planned: &Planned,
+        [now, before]: &[Listed; 2],
+    ) -> Result<Standing, ScanError> {
+        let (now, before) = futures_util::future::try_join(
+            self.scanner.standing(&planned.now, now),
+            self.scanner.standing(&planned.before, before),
+        )
+        .await?;
+        Ok(now.and(before))
     }
 
     /// Starts an execution, or finds the one of the same question and data; where to ask for it.
@@ -152,7 +169,7 @@ impl Query {
             found => found.map_err(|error| failed_athena(&error))?,
         };
         // After the execution: what is the same before it and after it was the same meanwhile.
-        let beyond = self.beyond(athena, &prepared).await??;
+        let beyond = self.beyond(athena, &prepared, None).await??;
         if sealed.is_of(beyond.data) && !athena.is_forgotten(&execution) {
             return self.so_far(athena, &prepared, beyond, (id, &execution)).await.map(Some);
         }

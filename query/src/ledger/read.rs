@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::account::{self, Account, DateAccount, LEDGER, Rejected};
+use lake::clock::utc_date;
 use lake::layout::{self, Batch, HITS, HOT, PARKED, Parts, REJECTED};
 use lake::limits::{QUERY_CONCURRENT_DATES, QUERY_DATE_ATTEMPTS, REJECTED_KEPT_DAYS};
 use lake::parquet_file;
@@ -256,8 +257,7 @@ impl Reader<'_> {
 
     /// Whether rejected records of a date have been thrown away, as they are to be.
     fn is_old(&self, dt: Date) -> bool {
-        let now = jiff::Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
-        let today = now.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+        let today = utc_date(self.now_ms);
         // The bucket's own rule may come a day before ours.
         dt <= today.saturating_sub(jiff::Span::new().days(REJECTED_KEPT_DAYS))
     }

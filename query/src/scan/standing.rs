@@ -14,11 +14,8 @@ use super::error::ScanError;
 use super::list::Objects;
 use super::open::Opened;
 use super::prune::pieces;
-use super::{Listed, Scanner};
+use super::{Listed, Scanner, Sites};
 use crate::plan::Plan;
-
-/// For each site a plan and its partitions.
-type Sites = [(Arc<Plan>, Vec<Date>)];
 
 /// What the table is like on some dates.
 #[derive(Debug, Default)]
