@@ -3,15 +3,21 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 BINS := ingest append merge erase query
+# What ships is optimised a whole program at a time, which takes minutes for each. To try them the crates
+# are optimised one by one (docs/decisions/binaries.md).
+APART := CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS="$(RUSTFLAGS) -C embed-bitcode=yes" RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/rustc
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: ## Build the release program and start `hitlake serve` on 127.0.0.1:8080
-	$(CARGO) build --release --locked --workspace --bin hitlake
+	$(APART) $(CARGO) build --release --locked --workspace --bin hitlake
 	./target/release/hitlake serve
 
-release: ## Build the release program and the Lambda binaries for this machine
+programs: ## Build the release program and the Lambda binaries to try them, in half the time
+	$(APART) $(CARGO) build --release --locked --workspace --bins
+
+release: ## Build the release program and the Lambda binaries for this machine, as they ship
 	$(CARGO) build --release --locked
 
 lambdas: ## Build the Lambda binaries and put them under target/lambda/NAME/bootstrap
@@ -57,4 +63,4 @@ tracker: ## Build tracker/dist/tracker.js
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-.PHONY: help run release lambdas test soak bench bench-questions sam-local cost check tracker fmt
+.PHONY: help run programs release lambdas test soak bench bench-questions sam-local cost check tracker fmt

@@ -9,18 +9,9 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# The programs as they ship; HITLAKE_PROGRAMS names another folder, such as target/debug.
+# The release programs; HITLAKE_PROGRAMS names another folder, such as target/debug.
 PROGRAMS = pathlib.Path(os.environ.get("HITLAKE_PROGRAMS", ROOT / "target" / "release")).resolve()
-# Names of programs whose debug builds are tried instead (tests/run).
-DEBUG_BUILDS = os.environ.get("HITLAKE_DEBUG_BUILDS", "").split()
-
-
-def program(name):
-    """Where a program lies."""
-    return (ROOT / "target" / "debug" if name in DEBUG_BUILDS else PROGRAMS) / name
-
-
-PROGRAM = program("hitlake")
+PROGRAM = PROGRAMS / "hitlake"
 SHARED = ROOT.parent / "shared" / "data"
 # How many times as long as in CI the long proofs go on; `make soak` sets it.
 SOAK = int(os.environ.get("HITLAKE_SOAK", "1"))

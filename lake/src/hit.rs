@@ -159,8 +159,12 @@ impl Id64 {
     /// Reads exactly 16 hex digits, of either case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+        let digits: &[u8; 16] = text.as_bytes().try_into().ok()?;
+        let number = digits.iter().try_fold(0, |number: u64, &digit| {
+            let value = char::from(digit).to_digit(16)?;
+            Some(number << 4 | u64::from(value))
+        });
+        number.map(Self)
     }
 }
 

@@ -164,8 +164,9 @@ fn id_encoding(column: &str) -> Encoding {
 /// On random digits zstd's higher levels find matches that cost more than they save.
 const ID_ZSTD_LEVEL: i32 = 1;
 
-/// For dictionaries of texts that are alike, and their keys; beyond it little is saved.
-const TEXT_ZSTD_LEVEL: i32 = 9;
+/// For dictionaries of texts that are alike, and their keys; 9 saves another 1.5% of a hit's bytes
+/// for a good part of the merge's time.
+const TEXT_ZSTD_LEVEL: i32 = 5;
 
 fn zstd(level: i32) -> Compression {
     Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default())

@@ -34,7 +34,7 @@ class Lambda:
     """One binary under the runtime interface emulator."""
 
     def __init__(self, binary, environment, log):
-        assert binary.is_file(), f"{binary} is not built; run make lambdas"
+        assert binary.is_file(), f"{binary} is not built; run make programs"
         self.log = open(log, "a")
         self.address = f"127.0.0.1:{emulation.free_port()}"
         RIE.chmod(0o755)
@@ -140,7 +140,7 @@ class Chain:
     def function(self, name):
         """The function of this name, started when it is first asked for."""
         if name not in self.functions:
-            self.functions[name] = Lambda(harness.program(name), self.environment, self.folder / f"{name}.log")
+            self.functions[name] = Lambda(harness.PROGRAMS / name, self.environment, self.folder / f"{name}.log")
         return self.functions[name]
 
     def restart(self, name):

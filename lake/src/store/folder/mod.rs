@@ -1,9 +1,9 @@
 //! The store in a folder, safe for several processes at once.
 //!
-//! Reading and listing are `object_store`'s. Every write and deletion is ours, because
-//! that store lacks conditional updates and its `ETag` (inode, time, size) can come back:
-//! the inode of a replaced file is free for the next, and the clock of a file system
-//! ticks in milliseconds.
+//! Listing is `object_store`'s. Every write and deletion is ours, because that store lacks
+//! conditional updates and its `ETag` (inode, time, size) can come back: the inode of a
+//! replaced file is free for the next, and the clock of a file system ticks in milliseconds.
+//! So is reading, which has conditions on that `ETag` (`reading`).
 //!
 //! A write fills a staged file and syncs it; then, under the folder's file lock, compares
 //! what lies there with what was expected, takes a stamp, renames the staged file into place
@@ -14,6 +14,7 @@
 //!
 //! The lock and the staged files lie in `.staging`, which is no part of the store.
 
+mod reading;
 mod writing;
 
 use std::fmt;
@@ -136,21 +137,9 @@ impl ObjectStore for FolderStore {
         Err(not_implemented("put_multipart_opts; use put_file", self))
     }
 
-    /// Conditions are checked against our own `ETag`, and before the range: a reader whose object
-    /// became shorter must hear that it was replaced.
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.file_of(path)?;
-        let mut got = self.inner.get_opts(path, GetOptions::default()).await?;
-        with_our_e_tag(&mut got.meta);
-        options.check_preconditions(&got.meta)?;
-        if let Some(range) = options.range {
-            let size = got.meta.size;
-            got.range = range.as_range(size).map_err(|source| object_store::Error::Generic {
-                store: NAME,
-                source: Box::new(source),
-            })?;
-        }
-        Ok(got)
+        let (file, path) = (self.file_of(path)?, path.clone());
+        blocking(move || reading::get(file, path, &options)).await
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
