@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 BINS := ingest append merge erase query
+PROGRAMS := hitlake $(BINS)
 # What ships is optimised a whole program at a time, which takes minutes for each. To try them the crates
 # are optimised one by one (docs/decisions/binaries.md).
 APART := CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS="$(RUSTFLAGS) -C embed-bitcode=yes" RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/rustc
@@ -11,11 +12,11 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: ## Build the release program and start `hitlake serve` on 127.0.0.1:8080
-	$(APART) $(CARGO) build --release --locked --workspace --bin hitlake
+	@$(MAKE) --no-print-directory programs PROGRAMS=hitlake
 	./target/release/hitlake serve
 
 programs: ## Build the release program and the Lambda binaries to try them, in half the time
-	$(APART) $(CARGO) build --release --locked --workspace --bins
+	$(APART) $(CARGO) build --release --locked --workspace $(addprefix --bin ,$(PROGRAMS))
 
 release: ## Build the release program and the Lambda binaries for this machine, as they ship
 	$(CARGO) build --release --locked

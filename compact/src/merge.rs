@@ -253,7 +253,7 @@ pub struct DateStatus {
     pub table_bytes: u64,
     /// When that was last replaced, Unix milliseconds.
     pub merged_ms: Option<i64>,
-    /// Hot objects, held by the table or not.
+    /// Hot objects; in [`Merge::statuses`] only those that wait to be merged.
     pub hot_objects: usize,
     /// Their bytes.
     pub hot_bytes: u64,
@@ -284,11 +284,31 @@ impl Merge {
                     date.hot_bytes += object.size;
                 } else {
                     date.table_bytes += object.size;
-                    date.merged_ms = Some(object.last_modified.timestamp_millis());
+                    let replaced_ms = object.last_modified.timestamp_millis();
+                    date.merged_ms = date.merged_ms.max(Some(replaced_ms));
                 }
             }
         }
         Ok(dates.into_values().collect())
+    }
+
+    /// As [`Merge::dates`], with hot objects only as far as they wait to be merged.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be listed, or the footer of a table object not be read.
+    pub async fn statuses(&self) -> anyhow::Result<Vec<DateStatus>> {
+        let mut dates = self.dates().await?;
+        for date in dates.iter_mut().filter(|date| date.hot_objects > 0) {
+            let parts = self.table(date.dt).await?;
+            let mut waiting = self.hot_objects(date.dt).await?;
+            waiting.retain(|object| {
+                parts.is_empty() || parts.iter().any(|part| !part.holds.contains(&object.location))
+            });
+            date.hot_objects = waiting.len();
+            date.hot_bytes = waiting.iter().map(|object| object.size).sum();
+        }
+        Ok(dates)
     }
 
     /// Whether the store holds no hit at all.

@@ -113,7 +113,7 @@ impl Ingest {
             }
             Err(error) => return answer::problem(400, &error.to_string()),
         };
-        if drafts.len() > 1 {
+        if json::is_array(body) {
             number(drafts.iter_mut().flatten(), body);
         }
         let Ok(request) = self.request(event, None).await else { return answer::unavailable() };

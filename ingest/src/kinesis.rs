@@ -21,8 +21,8 @@ use lake::limits::{
 };
 use lake::stream::{HitStream, Position, Record, StreamError};
 
-/// First pause before refused records are sent again; doubles, with jitter.
-const BACKOFF_MS: u64 = 40;
+/// The first pause at the longest, before refused records are sent again; doubles.
+const BACKOFF: Duration = Duration::from_millis(80);
 
 /// A Kinesis stream.
 #[derive(Debug, Clone)]
@@ -110,7 +110,10 @@ impl KinesisStream {
                     return Err(reason);
                 }
                 _ if put.attempts == KINESIS_PARTIAL_ATTEMPTS => return Err(String::new()),
-                _ => tokio::time::sleep(self.pause(put.attempts)).await,
+                _ => {
+                    let longest = BACKOFF * 2_u32.saturating_pow(put.attempts - 1);
+                    tokio::time::sleep(self.random.jittered(longest)).await;
+                }
             }
         }
     }
@@ -179,12 +182,6 @@ impl KinesisStream {
                 _ => Err(record.error_code.unwrap_or_else(|| "refused".to_owned())),
             })
             .collect())
-    }
-
-    fn pause(&self, attempt: u32) -> Duration {
-        let most = BACKOFF_MS << attempt;
-        let part = u64::try_from(self.random.next_u128() % 1_000).unwrap_or_default();
-        Duration::from_millis(most / 2 + most * part / 2_000)
     }
 }
 

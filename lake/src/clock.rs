@@ -4,6 +4,7 @@
 //! bytes (clippy bans the direct calls), so a day of traffic replays in a second.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -31,6 +32,15 @@ pub trait Random: Send + Sync + std::fmt::Debug {
         let mut bytes = [0_u8; 16];
         self.fill(&mut bytes);
         u128::from_be_bytes(bytes)
+    }
+
+    /// A pause of at least half of `longest`, the rest by chance, so that those who failed together
+    /// do not come back together.
+    fn jittered(&self, longest: Duration) -> Duration {
+        let mut chance = [0_u8; 2];
+        self.fill(&mut chance);
+        let share = f64::from(u16::from_be_bytes(chance)) / f64::from(u16::MAX);
+        longest.mul_f64(0.5 + share / 2.0)
     }
 }
 
@@ -112,5 +122,18 @@ impl Random for SeededRandom {
                 *to = from;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_with_jitter_is_half_of_the_longest_at_least() {
+        let (random, longest) = (SeededRandom::new(1), Duration::from_secs(2));
+        let pauses: Vec<Duration> = (0..100).map(|_| random.jittered(longest)).collect();
+        assert!(pauses.iter().all(|pause| (longest / 2..=longest).contains(pause)));
+        assert!(pauses.iter().max() > pauses.iter().min());
     }
 }

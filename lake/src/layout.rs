@@ -70,6 +70,12 @@ pub fn rejected_object(dt: Date, shard: &str, sequence: &str) -> Path {
     Path::from(format!("{REJECTED}/dt={dt}/{shard}-{sequence}.json"))
 }
 
+/// The object of a batch that cannot succeed.
+#[must_use]
+pub fn parked_object(shard: &str, first: &str, last: &str) -> Path {
+    Path::from(format!("{PARKED}/{shard}-{first}-{last}.json"))
+}
+
 /// The batch in a parked object, as the JSON of the event: as `hitlake` writes it, or out of the
 /// invocation record of Lambda's failure destination, whose `payload` is the event as text.
 #[must_use]

@@ -34,6 +34,8 @@ pub struct Contact {
     pub address: std::net::SocketAddr,
     /// Secret of this run, 32 hex digits.
     pub secret: String,
+    /// Its process, so that a contact that a killed run left behind is known.
+    pub pid: u32,
 }
 
 impl Contact {

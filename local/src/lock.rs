@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub enum LockError {
     /// Another process holds the lock.
     #[error(
-        "the data folder {} is in use by another hitlake{}; stop that one, or give another folder with --data",
+        "the data folder {} is in use by another hitlake{}; wait until it is done or stop it, or give another folder with --data",
         .data_dir.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
     Held {
@@ -29,6 +29,14 @@ pub enum LockError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl LockError {
+    /// Whether this process is known to hold the lock.
+    #[must_use]
+    pub fn is_of(&self, process: u32) -> bool {
+        matches!(self, Self::Held { pid: Some(pid), .. } if *pid == process)
+    }
 }
 
 /// The held lock; the folder is free again when this is dropped.

@@ -7,16 +7,27 @@ use hitlake::cli::{Cli, Command};
 use hitlake::command::{
     erase, import, ledger, merge, parts, query, reapply, replay, serve, site, status, token,
 };
-use hitlake::error::exit_code;
+use hitlake::error::{Usage, exit_code};
 use hitlake::place::Place;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HITLAKE_LOG")
-        .unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(&cli).await {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing::Level::WARN.into())
+        .with_env_var("HITLAKE_LOG")
+        .from_env();
+    let done = match filter {
+        Ok(filter) => {
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+            run(&cli).await
+        }
+        Err(error) => Err(Usage(format!(
+            "HITLAKE_LOG: {error}; it is a level such as info, or a filter such as query=debug"
+        ))
+        .into()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::debug!("{error:?}");

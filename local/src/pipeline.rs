@@ -1,11 +1,13 @@
 //! Stream, poller and append of one process, wired together.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use compact::append::Append;
+use lake::layout;
+use lake::store::StoreRef;
+use object_store::ObjectStoreExt as _;
 use tokio::sync::watch;
 
 use crate::internal::Waiting;
@@ -30,16 +32,16 @@ impl Pipeline {
     pub async fn open(
         stream: Arc<EmbeddedStream>,
         append: Append,
-        parked: PathBuf,
         chance: PollerChance,
     ) -> anyhow::Result<Self> {
         let parts = PollerParts {
+            park: Arc::new(ParkInStore(Arc::clone(&append.store))),
             handler: Arc::new(append),
-            park: Arc::new(ParkFolder(parked)),
             clock: chance.0,
             random: chance.1,
         };
-        // Append fails for the store's absence only, so what fails is tried until it succeeds.
+        // Append fails for the store's absence only, so what fails is tried until it is too old; then it
+        // is parked when the store takes it, and the shard goes on.
         let mapping = EventSourceMapping { retry_attempts: None, ..EventSourceMapping::local() };
         let poller = Poller::open(Arc::new(Arc::clone(&stream)), parts, mapping).await?;
         Ok(Self { stream, poller: Arc::new(poller) })
@@ -81,12 +83,12 @@ impl BatchHandler for Append {
     }
 }
 
-/// Parks batches as JSON files, one a batch, as Lambda's failure destination does on S3.
+/// Parks batches as objects, one a batch, where replay and the ledger look for them.
 #[derive(Debug)]
-struct ParkFolder(PathBuf);
+struct ParkInStore(StoreRef);
 
 #[async_trait::async_trait]
-impl Park for ParkFolder {
+impl Park for ParkInStore {
     async fn park(
         &self,
         shard: &str,
@@ -94,9 +96,9 @@ impl Park for ParkFolder {
         last: &str,
         event: &KinesisEvent,
     ) -> anyhow::Result<()> {
-        let name = format!("{shard}-{first}-{last}.json");
-        tracing::error!(shard, "batch parked as {name}");
-        std::fs::create_dir_all(&self.0)?;
-        crate::private_file::write(&self.0.join(name), &serde_json::to_vec(event)?)
+        let path = layout::parked_object(shard, first, last);
+        tracing::error!(shard, "batch parked as {path}; hitlake replay takes it up again");
+        self.0.put(&path, serde_json::to_vec(event)?.into()).await?;
+        Ok(())
     }
 }

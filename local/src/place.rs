@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use compact::append::Append;
@@ -33,6 +34,13 @@ use crate::stream::EmbeddedStream;
 /// Settings are read again after this long where store and program are on one machine.
 const LOCAL_TTL_MS: i64 = 500;
 
+/// How long one command waits for another, and how often it looks.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_LOOK: Duration = Duration::from_millis(100);
+
+/// A shared store without its stream.
+const NO_STREAM: &str = "--store s3://... needs --stream kinesis:NAME (or HITLAKE_STREAM): what waits on this folder's own stream would be put into that store";
+
 /// An opened place.
 #[derive(Debug)]
 pub struct Place {
@@ -54,6 +62,16 @@ pub struct Place {
     athena: Option<Arc<Athena>>,
     ttl_ms: i64,
     order_seen_ms: i64,
+    /// Whether the store is one that others use as well.
+    pub is_shared: bool,
+}
+
+/// Who has the data folder to itself.
+pub enum Holder {
+    /// This process.
+    Us(DataLock),
+    /// A running `serve`: how to ask it, and what to say where that is no use.
+    Serve(Contact, LockError),
 }
 
 /// A stream to put hits on, and how to wait until answers show them.
@@ -77,16 +95,20 @@ impl Place {
         let usage = |name: &str, error: &dyn std::fmt::Display| {
             anyhow::Error::from(Usage(format!("{name}: {error}")))
         };
-        let url = match &args.store {
-            Some(text) => text.parse::<StoreUrl>().map_err(|error| usage("--store", &error))?,
+        // A variable that is set and empty is as good as none.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let url = match given(&args.store) {
+            Some(text) => text
+                .parse::<StoreUrl>()
+                .map_err(|error| usage("--store (HITLAKE_STORE)", &error))?,
             None => StoreUrl::Folder(args.data.join("store")),
         };
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let kinesis = match &args.stream {
+        let kinesis = match given(&args.stream) {
             None => None,
             Some(text) => {
                 let StreamUrl::Kinesis { name } =
-                    text.parse().map_err(|error| usage("--stream", &error))?;
+                    text.parse().map_err(|error| usage("--stream (HITLAKE_STREAM)", &error))?;
                 let stream: Arc<dyn HitStream> = Arc::new(ingest::kinesis::KinesisStream::new(
                     &aws.kinesis().await,
                     name,
@@ -114,10 +136,10 @@ impl Place {
             let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
             Arc::new(Athena::new(settings, Arc::clone(&aws), clock, random))
         });
-        let ttl_ms = if args.store.is_some() { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
+        let is_shared = matches!(url, StoreUrl::S3 { .. });
+        let ttl_ms = if is_shared { SETTINGS_TTL_MS } else { LOCAL_TTL_MS };
         // Appends on this machine can be waited for, those of others not.
-        let is_shared = args.store.is_some() || kinesis.is_some();
-        let order_seen_ms = if is_shared { ORDER_SEEN_MS } else { 0 };
+        let order_seen_ms = if is_shared || kinesis.is_some() { ORDER_SEEN_MS } else { 0 };
         let data = args.data.clone();
         Ok(Self {
             data,
@@ -132,6 +154,7 @@ impl Place {
             athena,
             ttl_ms,
             order_seen_ms,
+            is_shared,
         })
     }
 
@@ -204,7 +227,19 @@ impl Place {
         let stream = Arc::new(EmbeddedStream::open(&self.data, Arc::clone(&self.clock))?);
         let append = self.append();
         let chance = (Arc::clone(&self.clock), Arc::clone(&self.random));
-        Ok(Arc::new(Pipeline::open(stream, append, self.data.join("parked"), chance).await?))
+        Ok(Arc::new(Pipeline::open(stream, append, chance).await?))
+    }
+
+    /// Refuses a store that others use as well without its stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`] then.
+    pub fn check_stream(&self) -> Result<(), Usage> {
+        if self.is_shared && self.kinesis.is_none() {
+            return Err(Usage(NO_STREAM.to_owned()));
+        }
+        Ok(())
     }
 
     /// The stream to put hits on: Kinesis, that of a running `serve`, or our own.
@@ -217,14 +252,36 @@ impl Place {
             let stream = AppendedStream::new(Arc::clone(kinesis), Arc::clone(&self.store));
             return Ok(Entry::Kinesis(Arc::new(stream)));
         }
-        match DataLock::try_acquire(&self.data) {
-            Ok(lock) => Ok(Entry::Own(self.pipeline().await?, lock)),
-            Err(LockError::Held { .. }) => {
-                let contact = Contact::read(&self.data)?
-                    .context("a serve holds the data folder and is not ready yet; try again")?;
+        self.check_stream()?;
+        match self.lock().await? {
+            Holder::Us(lock) => Ok(Entry::Own(self.pipeline().await?, lock)),
+            Holder::Serve(contact, _) => {
                 Ok(Entry::Running(Arc::new(RemoteStream::connect(contact).await?)))
             }
-            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the data folder's lock, or finds the `serve` that has it; waits a while for a command,
+    /// which has it only as long as it works.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError`] when a command has it still, or the lock cannot be made.
+    pub async fn lock(&self) -> anyhow::Result<Holder> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let refused = match DataLock::try_acquire(&self.data) {
+                Ok(lock) => return Ok(Holder::Us(lock)),
+                Err(LockError::Held { data_dir, pid }) => LockError::Held { data_dir, pid },
+                Err(error) => return Err(error.into()),
+            };
+            let contact = Contact::read(&self.data)?;
+            match contact.filter(|contact| refused.is_of(contact.pid)) {
+                Some(contact) => return Ok(Holder::Serve(contact, refused)),
+                None if waited >= LOCK_PATIENCE => return Err(refused.into()),
+                None => tokio::time::sleep(LOCK_LOOK).await,
+            }
+            waited += LOCK_LOOK;
         }
     }
 }

@@ -140,7 +140,7 @@ async fn delivered_anyhow(hits: &[Sent], delivery: &Delivery) -> [Vec<Value>; 2]
 proptest! {
     // A case is two whole installations and some twenty questions.
     #![proptest_config(ProptestConfig {
-        cases: ProptestConfig::default().cases.div_ceil(8),
+        cases: ProptestConfig::default().cases.div_ceil(4),
         ..ProptestConfig::default()
     })]
     #[test]

@@ -19,7 +19,7 @@ import pytest
 import documents
 
 NO_JAVA = """Spark needs Java 17 or later, and there is none on the PATH or in JAVA_HOME.
-Debian, Ubuntu: apt-get install openjdk-17-jre-headless. macOS: brew install openjdk@17. Elsewhere: https://adoptium.net"""
+Debian, Ubuntu: apt-get install default-jre-headless. macOS: brew install openjdk@17. Elsewhere: https://adoptium.net"""
 
 
 def newest_of(folder):

@@ -2,10 +2,13 @@
 once. The seed is printed; HITLAKE_SEED=N repeats a run.
 """
 
+import collections
+import http.client
 import json
 import os
 import random
 import subprocess
+import threading
 import time
 
 import harness
@@ -32,10 +35,15 @@ class Beacons:
         for _ in range(self.chance.choice([1, 1, 2])):
             try:
                 status, _, _ = self.serve.request("/hit", body, BROWSER)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 continue
             if status == 204:
                 self.acknowledged.add(hit_id)
+
+
+    def send_until(self, stopped):
+        while not stopped.is_set():
+            self.send()
 
 
 def uuid_v7(now_ms, number):
@@ -58,19 +66,26 @@ def test_killed_at_any_moment_every_acknowledged_hit_is_there_once(serve, shared
     site.write_text(json.dumps({"id": LOG, "name": "Log"}))
     assert serve.command("site", "put", site).returncode == 0
     log = shared / "access-logs" / "apache_logs"
-    beacons = Beacons(serve, chance)
+    beacons = Beacons(serve, random.Random(chance.random()))
+    began = time.monotonic()
+    assert serve.command("import", log, "--site", LOG).returncode == 0
+    import_takes = time.monotonic() - began
+    struck = collections.Counter()
     for _ in range(KILLS):
-        beside = [run_killed(serve, "import", log, "--site", LOG), run_killed(serve, "merge")]
-        deadline = time.monotonic() + chance.uniform(0.05, 1.5)
-        while time.monotonic() < deadline:
-            beacons.send()
+        running = {"import": run_killed(serve, "import", log, "--site", LOG), "merge": run_killed(serve, "merge"), "serve": serve.process}
+        stopped = threading.Event()
+        sending = threading.Thread(target=beacons.send_until, args=[stopped])
+        sending.start()
+        time.sleep(chance.uniform(0.05, 1) * import_takes)
         # Whichever is killed first, the others find it gone.
-        running = [*beside, serve.process]
-        chance.shuffle(running)
-        for process in running:
-            process.kill()
-            process.wait()
+        for name in chance.sample(sorted(running), len(running)):
+            struck[name] += running[name].poll() is None
+            running[name].kill()
+            running[name].wait()
+        stopped.set()
+        sending.join()
         serve.start()
+    assert min(struck[name] for name in ("import", "merge", "serve")) >= KILLS // 3, struck
 
     assert serve.command("import", log, "--site", LOG).returncode == 0
     serve.drained()

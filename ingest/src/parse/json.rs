@@ -26,7 +26,7 @@ pub enum BodyError {
 /// [`BodyError`] when the body as a whole is not one.
 pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
     let body = &*mended(body);
-    if body.trim_ascii_start().first() == Some(&b'[') {
+    if is_array(body) {
         return many(body);
     }
     match serde_json::from_slice::<Wire>(body) {
@@ -38,6 +38,11 @@ pub fn parse(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {
         }
         Err(error) => Err(not_json(error)),
     }
+}
+
+/// Whether a body has hits in an array, be it one: then each has its place for an id.
+pub(crate) fn is_array(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'[')
 }
 
 fn many(body: &[u8]) -> Result<Vec<Result<Draft, Drop>>, BodyError> {

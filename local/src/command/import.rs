@@ -12,6 +12,7 @@ use ingest::draft::{Draft, Request};
 use ingest::handler::Ingest;
 use lake::dropped::Dropped;
 use lake::hit::{Hit, Kind};
+use lake::limits::MAX_HIT_AHEAD_MS;
 use lake::token::Token;
 
 use crate::cli::ImportArgs;
@@ -74,11 +75,13 @@ pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
         }
         entry.drain().await
     };
-    tokio::select! {
-        done = work => done?,
-        _ = tokio::signal::ctrl_c() => return Err(Interrupted.into()),
-    }
+    let ended = tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => Err(Interrupted.into()),
+    };
+    importer.tell(&mut counts.untold).await;
     print(&counts);
+    ended?;
     // Logs are often older than the days that a question takes by default.
     if let Some((first, last)) = counts.span_ms {
         let (from, to) = (site.local_date(first), site.local_date(last));
@@ -117,11 +120,12 @@ impl Importer {
             drafts.extend(self.draft(&mut parser, &line, counts));
             if drafts.len() >= BATCH {
                 self.put(std::mem::take(&mut drafts), counts).await?;
+            }
+            if line.number % BATCH as u64 == 0 {
                 bar.set_position(progress.read());
             }
         }
         self.put(drafts, counts).await?;
-        self.tell(&mut counts.untold).await;
         bar.finish_and_clear();
         Ok(())
     }
@@ -147,6 +151,12 @@ impl Importer {
             Parsed::Line(parsed) => parsed,
         };
         *lines += 1;
+        // A beacon's time ahead becomes that of its receipt; a line's would be another at each import,
+        // and the hit another date's.
+        if parsed.time_ms > self.request.received_ms + MAX_HIT_AHEAD_MS {
+            drop(Reason::Clock);
+            return None;
+        }
         let kind = match classify(&parsed) {
             Class::Pageview => Kind::Pageview,
             Class::Download => Kind::Download,
@@ -180,7 +190,7 @@ impl Importer {
         }
     }
 
-    /// Tells the ledger of a file's lines that became no hits.
+    /// Tells the ledger of lines that became no hits.
     async fn tell(&self, untold: &mut BTreeMap<&'static str, u64>) {
         let mut dropped = Dropped::received(self.request.received_ms);
         for (reason, count) in std::mem::take(untold) {

@@ -1,5 +1,6 @@
 //! `hitlake serve`: everything in one process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,9 +15,8 @@ use tokio::sync::{Notify, watch};
 use crate::cli::ServeArgs;
 use crate::front::{self, Front};
 use crate::internal::{Contact, Internal};
-use crate::lock::DataLock;
 use crate::pipeline::Pipeline;
-use crate::place::Place;
+use crate::place::{Holder, Place};
 
 /// How often it is looked whether a date is due to be merged.
 const MERGE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -30,7 +30,11 @@ const ERASE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 ///
 /// When the folder is in use, the address is taken, or the stream fails.
 pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
-    let _lock = DataLock::try_acquire(&place.data)?;
+    place.check_stream()?;
+    let _lock = match place.lock().await? {
+        Holder::Us(lock) => lock,
+        Holder::Serve(_, refused) => return Err(refused.into()),
+    };
     let token = first_start(place).await?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("listening on {}; choose another address with --listen", args.listen)
@@ -73,7 +77,8 @@ impl Hits {
             return Ok(Self { stream: Arc::clone(kinesis), internal: None });
         }
         let pipeline = place.pipeline().await?;
-        let contact = Contact { address, secret: format!("{:032x}", place.random.next_u128()) };
+        let secret = format!("{:032x}", place.random.next_u128());
+        let contact = Contact { address, secret, pid: std::process::id() };
         contact.write(&place.data)?;
         let stream = Arc::clone(&pipeline.stream) as Arc<dyn HitStream>;
         Ok(Self { stream, internal: Some(Internal { secret: contact.secret, pipeline }) })
@@ -107,38 +112,44 @@ async fn consume(
     Ok(erasing.await?)
 }
 
-/// On the first start: site 1, and a token that is kept in `first-token`.
+/// On the first start in a folder: site 1, and a token that is kept in `first-token`, written last.
+/// A store that others use as well has had its first start once it has tokens.
 async fn first_start(place: &Place) -> anyhow::Result<Option<String>> {
+    let file = first_token(place);
+    if file.exists() || place.is_shared && !list_tokens(&place.store).await?.is_empty() {
+        return Ok(None);
+    }
     if matches!(read_site(&place.store, 1).await, Err(SiteError::Unknown(1))) {
         let site = SiteSettings::parse(r#"{"id":1,"name":"My site"}"#)?;
         put_site(&place.store, &site, place.clock.now_ms(), false).await?;
     }
-    if !list_tokens(&place.store).await?.is_empty() {
-        return Ok(None);
-    }
     let token =
         add_token(&place.store, place.random.as_ref(), place.clock.now_ms(), (true, true), None)
             .await?;
-    crate::private_file::write(&place.data.join("first-token"), format!("{token}\n").as_bytes())?;
+    crate::private_file::write(&file, format!("{token}\n").as_bytes())?;
     Ok(Some(token))
+}
+
+fn first_token(place: &Place) -> PathBuf {
+    place.data.join("first-token")
 }
 
 #[expect(clippy::print_stdout, reason = "what the user is told")]
 fn greet(place: &Place, address: std::net::SocketAddr, token: Option<&str>) {
-    let file = place.data.join("first-token");
-    let shown = token.map_or_else(|| format!("$(cat {})", file.display()), str::to_owned);
+    let file = first_token(place);
+    let (shown, kept) = match token {
+        Some(token) => (token.to_owned(), format!("{token} (kept in {})", file.display())),
+        None if file.exists() => {
+            (format!("$(cat {})", file.display()), format!("in {}", file.display()))
+        }
+        None => ("TOKEN".to_owned(), "hitlake token add makes one".to_owned()),
+    };
     println!("hitlake: http://{address}");
     println!(
         "  tracker   <script defer src=\"http://{address}/tracker.js\" data-site=\"1\"></script>"
     );
     println!("  demo page http://{address}/demo");
-    println!(
-        "  token     {}",
-        token.map_or_else(
-            || format!("in {}", file.display()),
-            |token| format!("{token} (kept in {})", file.display())
-        )
-    );
+    println!("  token     {kept}");
     println!(
         "  metrics   curl -H \"Authorization: Bearer {shown}\" 'http://{address}/v1/sites/1/metrics?metrics=pageviews,visits,visitors&by=page'"
     );

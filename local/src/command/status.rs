@@ -13,17 +13,17 @@ use crate::place::Place;
 #[expect(clippy::print_stdout, reason = "the command's result")]
 pub async fn run(place: &Place) -> anyhow::Result<()> {
     if let Some(waiting) = place.entry().await?.waiting().await? {
-        println!("hits on the stream: {}", waiting.records);
+        println!("records on the stream: {}", waiting.records);
     }
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header([
         "date",
         "table bytes",
         "last merge",
-        "hot objects",
-        "hot bytes",
+        "objects to merge",
+        "their bytes",
     ]);
-    for date in place.merge().dates().await? {
+    for date in place.merge().statuses().await? {
         let merged = date.merged_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         table.add_row([
             date.dt.to_string(),

@@ -47,14 +47,23 @@ pub enum Reason {
     Redirect,
     /// Another method than GET.
     Method,
+    /// Its time is still to come: the log's clock or time zone is wrong. Given by the importer, never
+    /// by [`classify`].
+    Clock,
     /// The line is no request; given by the parser or the source, never by [`classify`].
     Unreadable,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::Static, Self::ErrorStatus, Self::Redirect, Self::Method, Self::Unreadable];
+    pub const ALL: [Self; 6] = [
+        Self::Static,
+        Self::ErrorStatus,
+        Self::Redirect,
+        Self::Method,
+        Self::Clock,
+        Self::Unreadable,
+    ];
 
     /// The name in the contract and in the ledger.
     #[must_use]
@@ -64,6 +73,7 @@ impl Reason {
             Self::ErrorStatus => "error_status",
             Self::Redirect => "redirect",
             Self::Method => "method",
+            Self::Clock => "clock",
             Self::Unreadable => "unreadable",
         }
     }
@@ -159,6 +169,6 @@ mod tests {
     #[test]
     fn names_of_the_contract() {
         let names = Reason::ALL.map(Reason::name);
-        assert_eq!(names, ["static", "error_status", "redirect", "method", "unreadable"]);
+        assert_eq!(names, ["static", "error_status", "redirect", "method", "clock", "unreadable"]);
     }
 }

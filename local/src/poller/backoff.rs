@@ -32,15 +32,11 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The pause after one more failure: doubling up to the longest, of which chance takes up to
-    /// half, so that shards that failed together do not come back together.
+    /// The pause after one more failure: doubling up to the longest, with jitter.
     fn next(&mut self, mapping: &EventSourceMapping, random: &dyn Random) -> Duration {
         let doubled = mapping.backoff_min_ms.saturating_mul(1 << self.failures.min(32));
         self.failures = self.failures.saturating_add(1);
-        let longest = doubled.min(mapping.backoff_max_ms);
-        let mut chance = [0_u8; 8];
-        random.fill(&mut chance);
-        Duration::from_millis(longest - u64::from_le_bytes(chance) % (longest / 2 + 1))
+        random.jittered(Duration::from_millis(doubled.min(mapping.backoff_max_ms)))
     }
 
     /// Pauses after a failure; false when the poller is to stop instead.

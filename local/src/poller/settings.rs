@@ -42,10 +42,9 @@ impl Default for EventSourceMapping {
 }
 
 impl EventSourceMapping {
-    /// The mapping of the local program: a hit is in the answers within seconds, and nothing grows
-    /// too old, because nothing else takes it off the disk.
+    /// The mapping of the local program: a hit is in the answers within seconds.
     #[must_use]
     pub fn local() -> Self {
-        Self { window_ms: 1_000, max_record_age_ms: None, ..Self::default() }
+        Self { window_ms: 1_000, ..Self::default() }
     }
 }

@@ -86,9 +86,7 @@ impl Athena {
                 Err(error) if error.may_pass() && attempt < ATHENA_ATTEMPTS => error,
                 done => return done,
             };
-            let mut chance = [0; 2];
-            self.random.fill(&mut chance);
-            let wait = wait(attempt, u16::from_le_bytes(chance));
+            let wait = self.random.jittered(longest_wait(attempt));
             tracing::debug!(attempt, ?wait, "{operation} is tried again: {error}");
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -119,12 +117,9 @@ fn understood(operation: &'static str, status: u16, body: Bytes) -> Result<Bytes
     })
 }
 
-/// The wait after an attempt: half of its bound at least, the rest by chance, so that those who were
-/// refused together do not come back together.
-fn wait(attempt: u32, chance: u16) -> Duration {
-    let bound = ATHENA_WAIT * 2_u32.saturating_pow(attempt - 1);
-    let share = f64::from(chance) / f64::from(u16::MAX);
-    bound.mul_f64(0.5 + share / 2.0)
+/// The longest wait after an attempt.
+fn longest_wait(attempt: u32) -> Duration {
+    ATHENA_WAIT * 2_u32.saturating_pow(attempt - 1)
 }
 
 #[cfg(test)]
@@ -160,11 +155,7 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
-        for attempt in 1..ATHENA_ATTEMPTS {
-            let bound = ATHENA_WAIT * (1 << (attempt - 1));
-            assert_eq!((wait(attempt, 0), wait(attempt, u16::MAX)), (bound / 2, bound));
-        }
-        let all: Duration = (1..ATHENA_ATTEMPTS).map(|attempt| wait(attempt, u16::MAX)).sum();
+        let all: Duration = (1..ATHENA_ATTEMPTS).map(longest_wait).sum();
         assert_eq!(all, Duration::from_secs(3));
     }
 }
