@@ -137,6 +137,6 @@ def test_a_bucket_without_its_stream_is_refused_and_gets_nothing_of_the_folders(
 
 
 def test_wrong_settings_are_named(serve):
-    for name, value in {"HITLAKE_LOG": "loud=", "HITLAKE_STORE": "ftp://x", "HITLAKE_STREAM": "sqs:x", "HITLAKE_MERGE_MEMORY_MB": "much"}.items():
+    for name, value in {"HITLAKE_LOG": "query=loud", "HITLAKE_STORE": "ftp://x", "HITLAKE_STREAM": "sqs:x", "HITLAKE_MERGE_MEMORY_MB": "much"}.items():
         code, _, said = run(serve, "status", variables={name: value})
         assert (code, name in said) == (2, True), said

@@ -19,12 +19,9 @@ use crate::cli::ImportArgs;
 use crate::error::{Interrupted, Usage};
 use crate::import::classify::{Class, Reason, classify};
 use crate::import::format::Parser;
-use crate::import::source::{Line, Source};
+use crate::import::source::{Ahead, Line};
 use crate::import::{LogLine, Parsed, id::hit_id};
 use crate::place::Place;
-
-/// Lines that are put on the stream at once.
-const BATCH: usize = 500;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -79,6 +76,7 @@ pub async fn run(place: &Place, args: &ImportArgs) -> anyhow::Result<()> {
         done = work => done,
         _ = tokio::signal::ctrl_c() => Err(Interrupted.into()),
     };
+    // What is left of a file that was not read to its end.
     importer.tell(&mut counts.untold).await;
     print(&counts);
     ended?;
@@ -111,21 +109,17 @@ struct Importer {
 
 impl Importer {
     async fn file(&self, file: &Path, counts: &mut Counts) -> anyhow::Result<()> {
-        let mut source = Source::open(file)?;
-        let progress = source.progress();
+        let Ahead { progress, mut lots } = Ahead::open(file).await?;
         let bar = bar(progress.total());
         let mut parser = Parser::new();
-        let mut drafts = Vec::with_capacity(BATCH);
-        while let Some(line) = source.next_line()? {
-            drafts.extend(self.draft(&mut parser, &line, counts));
-            if drafts.len() >= BATCH {
-                self.put(std::mem::take(&mut drafts), counts).await?;
-            }
-            if line.number % BATCH as u64 == 0 {
-                bar.set_position(progress.read());
-            }
+        while let Some(lot) = lots.recv().await {
+            let lot = lot?;
+            let drafts = lot.iter().filter_map(|line| self.draft(&mut parser, line, counts));
+            let drafts = drafts.collect();
+            self.put(drafts, counts).await?;
+            bar.set_position(progress.read());
         }
-        self.put(drafts, counts).await?;
+        self.tell(&mut counts.untold).await;
         bar.finish_and_clear();
         Ok(())
     }

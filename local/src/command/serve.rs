@@ -10,6 +10,7 @@ use lake::site::{SiteError, SiteSettings, put_site, read_site};
 use lake::stream::HitStream;
 use lake::token::{add_token, list_tokens};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use crate::cli::ServeArgs;
@@ -50,11 +51,15 @@ pub async fn run(place: &Place, args: &ServeArgs) -> anyhow::Result<()> {
         erasures: Arc::clone(&query.erasures),
     };
     let front = Front { ingest: place.ingest(stream), query, internal };
+    // Listened for before anybody can know that we serve.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     greet(place, address, token.as_deref());
     let serving = tokio::spawn(front::run(Arc::new(front), listener, stopped.clone()));
     let mut consuming = tokio::spawn(consume(pipeline, upkeep, stopped.clone()));
     let ended = tokio::select! {
-        () = interrupted() => None,
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
         ended = &mut consuming => Some(ended),
     };
     stop.send_replace(true);
@@ -194,20 +199,5 @@ async fn erase_when_asked(
             () = asked.notified() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-    }
-}
-
-async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
     }
 }

@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lake::limits::MAX_LOG_LINE_BYTES;
+use tokio::sync::{mpsc, oneshot};
 
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// Lines that are given at once, and how many such lots are read before they are asked for.
+const LOT_LINES: usize = 500;
+const LOTS_AHEAD: usize = 2;
 /// The longest of the magic numbers.
 const MAGIC_BYTES: u64 = 4;
 
@@ -44,6 +48,38 @@ impl Progress {
     #[must_use]
     pub const fn total(&self) -> Option<u64> {
         self.total
+    }
+}
+
+/// A source that is read ahead by a thread of its own: who waits for lines, from a terminal or a
+/// pipe, can be interrupted.
+#[derive(Debug)]
+pub struct Ahead {
+    /// How far the reading is; stays up to date.
+    pub progress: Progress,
+    /// Lots of lines, until the end or the first error.
+    pub lots: mpsc::Receiver<io::Result<Vec<Line>>>,
+}
+
+impl Ahead {
+    /// Opens a file, or standard input for `-`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub async fn open(path: &Path) -> io::Result<Self> {
+        let path = path.to_owned();
+        let ((opened, open), (to, lots)) = (oneshot::channel(), mpsc::channel(LOTS_AHEAD));
+        std::thread::spawn(move || match Source::open(&path) {
+            // Nobody waits any more where sending fails.
+            Err(error) => drop(opened.send(Err(error))),
+            Ok(source) => {
+                drop(opened.send(Ok(source.progress())));
+                source.send_all(&to);
+            }
+        });
+        let progress = open.await.map_err(io::Error::other)??;
+        Ok(Self { progress, lots })
     }
 }
 
@@ -90,6 +126,16 @@ impl Source {
         let counted = Counted { input, read: Arc::clone(&read) };
         let reader = decompress(counted)?;
         Ok(Self { reader, number: 0, progress: Progress { read, total } })
+    }
+
+    fn send_all(mut self, to: &mpsc::Sender<io::Result<Vec<Line>>>) {
+        loop {
+            let lot: io::Result<Vec<Line>> = self.by_ref().take(LOT_LINES).collect();
+            let is_last = lot.as_ref().map_or(true, Vec::is_empty);
+            if to.blocking_send(lot).is_err() || is_last {
+                return;
+            }
+        }
     }
 
     /// How far the reading is; stays up to date.
