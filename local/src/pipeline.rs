@@ -102,3 +102,24 @@ impl Park for ParkInStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lambda_events::event::kinesis::KinesisEventRecord;
+    use compact::enrich::Enricher;
+    use compact::replay::Replay;
+    use lake::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn what_is_parked_is_found_by_replay() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let mut event = KinesisEvent::default();
+        event.records.push(KinesisEventRecord::default());
+        let park = ParkInStore(Arc::clone(&store));
+        park.park("shardId-000000000000", "1", "1", &event).await.unwrap();
+        let append = Append::new(store, Arc::new(Enricher::default()));
+        let done = Replay { append }.run().await.unwrap();
+        assert_eq!(done.parked, 1);
+    }
+}

@@ -316,6 +316,22 @@ fn what_is_dropped_is_told_once_a_request_and_changes_no_answer() {
     assert_eq!(world.post("/hit", &hit(1)).status, 503);
 }
 
+#[test]
+fn an_array_of_one_hit_without_an_id_counts_once() {
+    let world = world();
+    let ids = [format!("[{}]", hit(json!({}))), format!(" [{}]", hit(json!({}))), hit(json!({}))]
+        .map(|body| {
+            [0; 2].map(|_| {
+                assert_eq!(world.post("/hit", &body).status, 204);
+                world.hit().id
+            })
+        });
+    let [array, spaced, alone] = ids;
+    assert_eq!(array[0], array[1]);
+    assert_eq!(spaced[0], spaced[1]);
+    assert_ne!(alone[0], alone[1], "a single hit counts each time");
+}
+
 /// The database knows 203.0.113.0/24, the client's network, as Cologne, and 198.51.100.128/25.
 #[test]
 fn places_come_from_headers_then_the_database_then_what_the_site_asks_for() {
