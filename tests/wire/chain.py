@@ -116,7 +116,7 @@ class Chain:
 
     def __init__(self, name, emulators, folder, shards=2):
         self.folder = folder
-        self.name = name
+        self.name = self.stream = name
         self.kinesis_gate, self.s3_gate = Gate(emulators.kinesis_url), Gate(emulators.s3_url)
         self.kinesis = client("kinesis", emulators.kinesis_url)
         self.s3 = client("s3", emulators.s3_url)
@@ -172,7 +172,7 @@ class Chain:
         after = self.checkpoints.get(shard)
         start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after} if after else {
             "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = self.kinesis.get_shard_iterator(StreamName=self.name, ShardId=shard, **start)["ShardIterator"]
+        iterator = self.kinesis.get_shard_iterator(StreamName=self.stream, ShardId=shard, **start)["ShardIterator"]
         records = []
         while iterator:
             read = self.kinesis.get_records(ShardIterator=iterator, Limit=BATCH_RECORDS)
@@ -211,7 +211,7 @@ class Chain:
         return done
 
     def shards(self):
-        return [it["ShardId"] for it in self.kinesis.list_shards(StreamName=self.name)["Shards"]]
+        return [it["ShardId"] for it in self.kinesis.list_shards(StreamName=self.stream)["Shards"]]
 
     def merge(self, *dates):
         return self.function("merge")({"dates": sorted(dates)} if dates else {})
