@@ -53,7 +53,7 @@ ASSUMED = {
     "dates_a_batch": (1.2, "hot objects of a batch; sites in several time zones, and late hits"),
     "access_log_bytes": (260, "a line of the API's access log, with what CloudWatch adds"),
     "months_kept": (13, "months of the table"),
-    "own_metrics": (9, "metrics of the namespace Hitlake; one is paid for in the hours in which it is sent"),
+    "own_metrics": (9, "metrics of our own; one is paid for in the hours in which it is sent"),
 }
 # Merges of a date, measured by simulation (docs/decisions/merge.md), and the hits at which it changes.
 MERGES, MERGES_LARGE, LARGE_DATE = 36.5, 12.7, 5_000_000

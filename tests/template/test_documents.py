@@ -105,6 +105,8 @@ def test_alarm_is_sent_and_says_why(name):
         assert isinstance(value, str) or value["Ref"] in check.translated()["Resources"], dimension
 
 
+# One for each stack: two of an account would ring each other's alarms.
+OUR_NAMESPACE = {"Fn::Sub": "Hitlake/${AWS::StackName}"}
 SERVICE = re.compile(r'"service": "(\w+)"|Line::new\(\s*"(\w+)"|SERVICE: &str = "(\w+)"')
 METRIC = re.compile(r'\b(?:count|seconds)\(\s*"([A-Z]\w+)"')
 
@@ -123,7 +125,7 @@ def named():
     """Metrics of our own that alarms and the dashboard want, by service."""
     wanted = {}
     for it in ALARMS.values():
-        if it["Properties"]["Namespace"] == "Hitlake":
+        if it["Properties"]["Namespace"] == OUR_NAMESPACE:
             [dimension] = it["Properties"]["Dimensions"]
             wanted.setdefault(dimension["Value"], set()).add(it["Properties"]["MetricName"])
     for widget in dashboard()["widgets"]:
@@ -131,7 +133,7 @@ def named():
         for metric in widget["properties"]["metrics"]:
             # A point repeats what stands there in the metric before.
             last = [old if new == "." else new for old, new in zip(last, [*metric, None][:4], strict=False)]
-            if last[0] == "Hitlake":
+            if last[0] == OUR_NAMESPACE["Fn::Sub"]:
                 wanted.setdefault(last[3], set()).add(last[1])
     return wanted
 

@@ -124,6 +124,7 @@ class Chain:
         self.kinesis.create_stream(StreamName=name, ShardCount=shards)
         self.environment = {
             **emulation.CREDENTIALS,
+            "HITLAKE_STACK": "wire",
             "HITLAKE_STORE": f"s3://{name}/lake",
             "HITLAKE_STREAM": f"kinesis:{name}",
             "AWS_ENDPOINT_URL_S3": self.s3_gate.url,
