@@ -66,8 +66,9 @@ EXPECTED = {
     "query-post-metrics": {"statusCode": 200, "body": {"totals": {"pageviews": 2, "visits": 3, "bounce_rate": 2 / 3}}},
     # With the robot.
     "query-function-url": {"statusCode": 200, "body": {"totals": {"hits": 6, "visits": 4}}},
-    # Of eleven records one is of a version not known yet; four are copies.
-    "query-ledger": {"statusCode": 200, "body": {"totals": {"accepted": 11, "stored": 6, "duplicates": 4, "unexplained": 0}}},
+    # The hit of the other date is not merged yet.
+    "query-ledger": {"statusCode": 200, "body": {"totals": {
+        "accepted": 12, "stored": 5, "waiting": 1, "duplicates": 4, "rejected": {"unreadable": 1, "version": 1}, "unexplained": 0}}},
     # There is no Athena here.
     "query-post-queries": {"statusCode": 400, "body": {"parameter": "engine"}},
     "query-delete-visitor": {"statusCode": 202, "body": {"state": "running"}},
@@ -251,7 +252,7 @@ def deployment(folder, running):
     chain.environment |= {"HITLAKE_STORE": f"s3://{STORE}/hitlake", "HITLAKE_STREAM": f"kinesis:{STREAM}"}
     try:
         chain.hitlake("site", "put", "-", stdin='{"id":1,"name":"Shop"}')
-        chain.token = chain.hitlake("token", "add").strip()
+        chain.token = chain.hitlake("token", "add", "--access", "read-write").strip()
         yield chain
     finally:
         chain.stop()
