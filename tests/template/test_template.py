@@ -7,7 +7,7 @@ import json
 import re
 
 import check
-import click.testing
+import click
 import pytest
 from samcli.commands.deploy.auth_utils import auth_per_resource
 from samcli.commands.deploy.guided_context import GuidedContext
@@ -197,16 +197,11 @@ def test_guided_deployment_asks_for_parameters_only():
         assert "security" not in json.dumps(api["Properties"]["Body"]), "it was to change nothing else"
 
 
-def test_guided_deployment_goes_on_with_nothing_but_enter():
+def test_guided_deployment_goes_on_with_nothing_but_enter(monkeypatch):
     # SAM's own questions. For a parameter with NoEcho it takes no empty answer and asks again for ever.
-    answers = {}
-
-    @click.command()
-    def ask():
-        answers.update(GuidedContext.prompt_parameters(GuidedContext, TEMPLATE["Parameters"], {}, "", ""))
-
-    asked = click.testing.CliRunner().invoke(ask, input="\n" * len(TEMPLATE["Parameters"]))
-    assert asked.exit_code == 0, asked.output[-300:]
+    monkeypatch.setattr(click.termui, "visible_prompt_func", lambda _: "")
+    monkeypatch.setattr(click.termui, "hidden_prompt_func", lambda _: pytest.fail("asked for something hidden"))
+    answers = GuidedContext.prompt_parameters(GuidedContext, TEMPLATE["Parameters"], {}, "", "")
     assert {name: it["Value"] for name, it in answers.items()} == {
         name: str(it["Default"]) for name, it in TEMPLATE["Parameters"].items()}
 
