@@ -41,7 +41,7 @@ bench-questions: ## Twelve questions of 10 million hits, beside DuckDB and chDB;
 	./tests/tools python
 	.venv/bin/python tests/bench/questions.py --write
 
-sam-local: ## Every sample event through its function, by sam local where containers run (after sam build)
+sam-local: ## Every sample event through its function, by sam local where containers run (after sam build, on x86_64 with --parameter-overrides Architecture=x86_64)
 	./tests/tools python node
 	test -x $${HITLAKE_PROGRAMS:-target/release}/query || $(MAKE) --no-print-directory release
 	.venv/bin/python tests/wire/sam_local.py

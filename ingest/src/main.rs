@@ -22,6 +22,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
+    lake::metrics::name_stack(&environment);
     let StreamUrl::Kinesis { name } = StreamUrl::from_environment(&environment)?;
     let aws = Aws::in_lambda(&environment);
     let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;

@@ -9,13 +9,33 @@
 //! detail, which CloudWatch Logs Insights finds by name.
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-/// Namespace of our metrics in CloudWatch.
+use crate::environment::Environment;
+
+/// Namespace of our metrics in CloudWatch, where no stack is named.
 pub const NAMESPACE: &str = "Hitlake";
+/// The variable with the stack's name: two stacks of an account must not ring each other's alarms.
+pub const STACK_VARIABLE: &str = "HITLAKE_STACK";
+
+/// The namespace of this process, if a stack was named.
+static OF_STACK: OnceLock<String> = OnceLock::new();
+
+/// Puts the metrics of this process into the namespace of the stack that the variable names.
+pub fn name_stack(environment: &Environment) {
+    if let Some(namespace) = namespace_of(environment) {
+        // A main calls this once; of two names the first would stay.
+        let _ = OF_STACK.set(namespace);
+    }
+}
+
+fn namespace_of(environment: &Environment) -> Option<String> {
+    environment.optional(STACK_VARIABLE).map(|stack| format!("{NAMESPACE}/{stack}"))
+}
 
 /// A batch on its way.
 #[derive(Debug)]
@@ -101,8 +121,9 @@ impl Line {
     /// The line, without its end.
     #[must_use]
     pub fn text(self) -> String {
+        let namespace = OF_STACK.get().map_or(NAMESPACE, String::as_str);
         let directive = json!({
-            "Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": self.metrics,
+            "Namespace": namespace, "Dimensions": [["service"]], "Metrics": self.metrics,
         });
         let mut line = Map::new();
         let aws = json!({"Timestamp": self.now_ms, "CloudWatchMetrics": [directive]});
@@ -148,6 +169,13 @@ mod tests {
         for dimension in directive["Dimensions"][0].as_array().unwrap() {
             assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
         }
+    }
+
+    #[test]
+    fn each_stack_has_a_namespace_of_its_own() {
+        let of = |variables| namespace_of(&Environment::of(variables));
+        assert_eq!(of(&[(STACK_VARIABLE, "shop")]).as_deref(), Some("Hitlake/shop"));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use query::settings::ApiSettings;
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
+    lake::metrics::name_stack(&environment);
     let aws = Arc::new(Aws::in_lambda(&environment));
     let store = lake::store::open(&StoreUrl::from_environment(&environment)?, &aws).await?;
     let parked = lake::store::open_parked(&environment, &aws).await?;

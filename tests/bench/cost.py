@@ -53,12 +53,16 @@ ASSUMED = {
     "dates_a_batch": (1.2, "hot objects of a batch; sites in several time zones, and late hits"),
     "access_log_bytes": (260, "a line of the API's access log, with what CloudWatch adds"),
     "months_kept": (13, "months of the table"),
-    "own_metrics": (9, "metrics of the namespace Hitlake; one is paid for in the hours in which it is sent"),
+    "own_metrics": (9, "metrics of our own; one is paid for in the hours in which it is sent"),
 }
 # Merges of a date, measured by simulation (docs/decisions/merge.md), and the hits at which it changes.
 MERGES, MERGES_LARGE, LARGE_DATE = 36.5, 12.7, 5_000_000
 # Of the hourly look for missing hits: two dates that got hits, and an hour's share of the months kept.
 CHECK_LISTS, CHECK_GETS = 3, 75
+# Of a look for orders of erasure, where there are none: the sites once, the orders three times.
+ERASE_LISTS = 4
+# How often merge and erase are called, and how long a look takes that finds nothing.
+TICKS, LOOK_S = HOURS * 12, 0.2
 # GETs of a merge besides one for each hot object.
 MERGE_GETS = COUNTED["merge_s3_a_date"]["GET"] - COUNTED["hot_objects_a_date"]
 
@@ -129,13 +133,17 @@ def merge(requests, hits):
     # A date is half full on average when it is merged. Old rows are cheaper than new ones; taken alike.
     seconds = by_date / 2 / 1000 * COUNTED["merge_processor_ms_a_thousand_hits"] / 1000
     hot = batches(requests, hits) * assumed("dates_a_batch")
-    ticks = HOURS * 12
     requests_cost = (
         merges * (COUNTED["merge_s3_a_date"]["LIST"] + COUNTED["merge_s3_a_date"]["PUT"]) / M * price("s3_put")
         + (merges * MERGE_GETS + hot) / M * price("s3_get")
-        + ticks * 2 / M * price("s3_put")
+        + TICKS * 2 / M * price("s3_put")
         + HOURS * (CHECK_LISTS / M * price("s3_put") + CHECK_GETS / M * price("s3_get")))
-    return lambda_cost(ticks, 0.2, PROCESSOR_MB) + lambda_cost(merges, seconds, PROCESSOR_MB) + requests_cost
+    return lambda_cost(TICKS, LOOK_S, PROCESSOR_MB) + lambda_cost(merges, seconds, PROCESSOR_MB) + requests_cost
+
+
+def erase():
+    """Looking for orders; to carry one out costs what merges of its dates cost."""
+    return lambda_cost(TICKS, LOOK_S, PROCESSOR_MB) + TICKS * ERASE_LISTS / M * price("s3_put")
 
 
 def storage(hits):
@@ -157,6 +165,7 @@ def model(hits, use, hits_a_request=None):
         "Kinesis, provisioned, 48 hours": provisioned(requests, hits),
         "append, with its PUTs": append(requests, hits),
         "merge, with its requests": merge(requests, hits),
+        "erase, with its LISTs": erase(),
         "S3, 13 months": storage(hits),
         "metrics API and query": front(use["questions"]) + query(use["questions"], use["seconds"]),
         "Athena": use["athena"] * max(10, use["athena_mb"]) / 1e6 * price("athena"),

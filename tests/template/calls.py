@@ -5,7 +5,7 @@ from its own file or one that it uses, or as a method of a type that is named on
 own types have too (`get`, `sort`) says little; there the receiver must be called like the type:
 `self.sites.get(` leads to `SiteCache`, and neither to `TokenCache` nor out of a map.
 Whatever is called on something named `store` goes to the store in the bucket, whose own functions lead to
-the calls of AWS's client. Knows nothing of what is allowed; see test_rights.py.
+the calls of AWS's client. Knows nothing of what is allowed; see test_calls.py.
 """
 
 import collections

@@ -248,6 +248,33 @@ def test_data_sets_take_closed_dates_only():
         assert closed in check.spelt(table["SqlQuery"]), name
 
 
+def test_data_sets_are_kept_in_spice_and_refreshed_each_day_with_what_came_late():
+    sets = check.of_type(QUICKSIGHT, "AWS::QuickSight::DataSet")
+    for name, it in sets.items():
+        assert it["Properties"]["ImportMode"] == "SPICE", name
+        # Hits may be 7 days old, and a date is closed a day later.
+        refresh = it["Properties"]["DataSetRefreshProperties"]["RefreshConfiguration"]["IncrementalRefresh"]
+        assert refresh["LookbackWindow"] == {"ColumnName": "day", "Size": 8, "SizeUnit": "DAY"}, name
+    schedules = [it["Properties"] for it in check.of_type(QUICKSIGHT, "AWS::QuickSight::RefreshSchedule").values()]
+    assert sorted(map(check.spelt, (it["DataSetId"] for it in schedules))) == sorted(
+        check.spelt(it["Properties"]["DataSetId"]) for it in sets.values())
+    for it in schedules:
+        assert it["Schedule"]["RefreshType"] == "INCREMENTAL_REFRESH"
+        assert it["Schedule"]["ScheduleFrequency"]["Interval"] == "DAILY"
+
+
+def test_quick_sight_reads_by_a_role_of_its_own_and_only_the_table():
+    [source] = check.of_type(QUICKSIGHT, "AWS::QuickSight::DataSource").values()
+    assert source["Properties"]["DataSourceParameters"]["AthenaParameters"]["RoleArn"] == {"Fn::GetAtt": ["ReadRole", "Arn"]}
+    mine = {it.sid: it for it in check.statements(QUICKSIGHT)}
+    assert {it.role for it in mine.values()} == {"ReadRole"}
+    assert mine["ReadTable"].actions == ("s3:GetObject",)
+    [folder] = mine["ReadTable"].resources
+    assert folder.endswith(":s3:::${DataBucketName}/${StorePrefix}/hits/*")
+    writing = {action for it in mine.values() for action in it.actions if action.startswith(("s3:Put", "s3:Delete"))}
+    assert writing == {"s3:PutObject"} and all("${ResultsBucketName}" in it for it in mine["KeepAnswers"].resources)
+
+
 def test_dashboard_and_analysis_are_the_same_and_name_what_there_is():
     [analysis] = check.of_type(QUICKSIGHT, "AWS::QuickSight::Analysis").values()
     [dashboard] = check.of_type(QUICKSIGHT, "AWS::QuickSight::Dashboard").values()

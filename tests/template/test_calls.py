@@ -29,9 +29,11 @@ FUNCTIONS = {
 
 
 def granted(binary):
-    """The rights of a function's role, those on the parked batches left out: Lambda alone uses them."""
+    """The rights of a function's role; those of append on the parked batches left out, which Lambda alone uses."""
     role = f"{binary.capitalize()}Role"
-    mine = [it for it in STATEMENTS if it.role == role and not any("ParkedBucket" in name for name in it.resources)]
+    mine = [it for it in STATEMENTS if it.role == role]
+    if binary == "append":
+        mine = [it for it in mine if not any("ParkedBucket" in name for name in it.resources)]
     return {action for it in mine for action in it.actions}
 
 

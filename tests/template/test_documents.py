@@ -12,7 +12,7 @@ sys.path.insert(0, str(check.ROOT / "tests/bench"))
 import cost  # noqa: E402
 
 TEMPLATE = check.written()
-OPERATIONS = check.ROOT / "docs/OPERATIONS.md"
+OPERATIONS, README = check.ROOT / "docs/OPERATIONS.md", check.ROOT / "README.md"
 ALARMS = check.of_type(TEMPLATE, "AWS::CloudWatch::Alarm")
 CRATES = ("lake", "ingest", "compact", "query", "local")
 
@@ -32,9 +32,17 @@ def table(first):
 # ----------------------------------------------------------------------------- parameters and variables
 
 
-def test_parameters_are_those_of_the_page():
-    written = {name: str(default) for name, default, _ in table("parameter")}
-    assert written == {name: str(it["Default"]) or "empty" for name, it in TEMPLATE["Parameters"].items()}
+@pytest.mark.parametrize(("path", "first"), [
+    (check.TEMPLATE, "parameter"), (check.FRONT, "parameter of CloudFront"), (check.QUICKSIGHT, "parameter of Quick Sight")])
+def test_parameters_are_those_of_the_page(path, first):
+    written = {name: str(default) for name, default, _ in table(first)}
+    assert written == {name: str(it.get("Default", "required")) or "empty" for name, it in check.written(path)["Parameters"].items()}
+
+
+def test_no_page_changes_a_parameter_for_one_deployment_only():
+    # sam deploy does not keep what the command line says, and the next one would undo it.
+    for page in (OPERATIONS, README):
+        assert not re.search(r"sam deploy[^`\n]*--parameter-overrides", page.read_text()), page
 
 
 def test_every_parameter_has_a_default():
@@ -97,6 +105,8 @@ def test_alarm_is_sent_and_says_why(name):
         assert isinstance(value, str) or value["Ref"] in check.translated()["Resources"], dimension
 
 
+# One for each stack: two of an account would ring each other's alarms.
+OUR_NAMESPACE = {"Fn::Sub": "Hitlake/${AWS::StackName}"}
 SERVICE = re.compile(r'"service": "(\w+)"|Line::new\(\s*"(\w+)"|SERVICE: &str = "(\w+)"')
 METRIC = re.compile(r'\b(?:count|seconds)\(\s*"([A-Z]\w+)"')
 
@@ -115,7 +125,7 @@ def named():
     """Metrics of our own that alarms and the dashboard want, by service."""
     wanted = {}
     for it in ALARMS.values():
-        if it["Properties"]["Namespace"] == "Hitlake":
+        if it["Properties"]["Namespace"] == OUR_NAMESPACE:
             [dimension] = it["Properties"]["Dimensions"]
             wanted.setdefault(dimension["Value"], set()).add(it["Properties"]["MetricName"])
     for widget in dashboard()["widgets"]:
@@ -123,7 +133,7 @@ def named():
         for metric in widget["properties"]["metrics"]:
             # A point repeats what stands there in the metric before.
             last = [old if new == "." else new for old, new in zip(last, [*metric, None][:4], strict=False)]
-            if last[0] == "Hitlake":
+            if last[0] == OUR_NAMESPACE["Fn::Sub"]:
                 wanted.setdefault(last[3], set()).add(last[1])
     return wanted
 
@@ -162,7 +172,7 @@ def test_cost_counts_what_the_template_has():
 # ------------------------------------------------------------------------------------------- the links
 
 
-@pytest.mark.parametrize("page", [OPERATIONS, check.ROOT / "SECURITY.md", check.ROOT / "docs/COST.md", check.ROOT / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [OPERATIONS, check.ROOT / "SECURITY.md", check.ROOT / "docs/COST.md", README], ids=lambda path: path.name)
 def test_files_that_a_page_names_exist(page):
     text = page.read_text()
     for path in set(re.findall(r"\b((?:docs|tests|deploy|lake|ingest|compact|query|local)/[\w/.-]+\.\w+|events/[\w.-]+)\b", text)):
@@ -173,12 +183,22 @@ def test_outputs_that_the_page_names_exist():
     text = OPERATIONS.read_text()
     named = set(re.findall(r"outputs? `(\w+)`(?: and `(\w+)`)?", text))
     names = {name for pair in named for name in pair if name}
-    assert len(names) > 4 and names <= set(TEMPLATE["Outputs"]), names - set(TEMPLATE["Outputs"])
+    outputs = {name for path in (check.TEMPLATE, check.FRONT) for name in check.written(path)["Outputs"]}
+    assert len(names) > 4 and names <= outputs, names - outputs
+
+
+def test_program_is_built_before_the_readme_calls_it():
+    _, deployment = README.read_text().split("## On AWS")
+    deployment = deployment.partition("\n## ")[0]
+    built, exported, called = (deployment.index(it) for it in ("cargo build --release", "export HITLAKE_STORE=", "| target/release/hitlake"))
+    assert max(built, exported) < called
 
 
 def test_tests_that_the_threat_list_names_exist():
-    named = re.findall(r"(test_\w+)\.py(?:: `(test_\w+)`)?", (check.ROOT / "SECURITY.md").read_text())
-    assert len(named) > 6
-    for file, test in named:
-        text = (check.ROOT / f"tests/template/{file}.py").read_text()
-        assert f"def {test}" in text, (file, test)
+    text = (check.ROOT / "SECURITY.md").read_text()
+    # A file of tests/template, or a folder of tests; then the name of the test.
+    named = re.findall(r"(?:(test_\w+\.py)|(tests/\w+)): `(\w+)`", text)
+    assert {name for *_, name in named} >= set(re.findall(r"`((?:test|an)_\w+)`", text))
+    for file, folder, test in named:
+        files = [check.ROOT / "tests/template" / file] if file else [it for it in (check.ROOT / folder).rglob("*") if it.suffix in (".py", ".rs")]
+        assert any(re.search(rf"\b(def|fn) {test}\(", it.read_text()) for it in files), (file or folder, test)

@@ -17,10 +17,8 @@ def test_secret_is_sent_under_the_name_that_ingest_reads():
     assert f'"{header["HeaderName"]}"' in INGEST
 
 
-def test_both_templates_take_the_same_secrets_and_domains():
-    front, main = FRONT["Parameters"]["OriginSecret"], MAIN["Parameters"]["OriginSecret"]
-    assert front["NoEcho"] is main["NoEcho"] is True
-    assert main["AllowedPattern"] == f"^$|{front['AllowedPattern']}"
+def test_secret_is_hidden_and_domains_are_alike():
+    assert FRONT["Parameters"]["OriginSecret"]["NoEcho"] is True
     assert FRONT["Parameters"]["Domain"]["AllowedPattern"] == MAIN["Parameters"]["CollectDomain"]["AllowedPattern"]
 
 
@@ -50,6 +48,12 @@ def test_an_edge_asks_again_when_ingest_says_so():
     cache = FRONT["Resources"]["TrackerCache"]["Properties"]["CachePolicyConfig"]
     age = int(re.search(r"max-age=(\d+)", INGEST)[1])
     assert cache["MinTTL"] <= age <= cache["MaxTTL"]
+
+
+def test_firewall_takes_no_limit_below_that_of_waf():
+    [rule] = FRONT["Rules"]["FirewallHasALimitThatWafTakes"]["Assertions"]
+    refused, parameter = rule["Assert"]["Fn::Not"][0]["Fn::Contains"]
+    assert (refused, parameter) == ([str(limit) for limit in range(1, 10)], {"Ref": "RequestsPerFiveMinutes"})
 
 
 def test_nobody_is_written_down():

@@ -54,7 +54,7 @@ def linters(tmp_path_factory):
         started["checkov"] = check.Started(CHECKOV, *options, *files)
     cfn_lint, sam = check.beside_python("cfn-lint"), check.beside_python("sam")
     started["cfn-lint"] = check.Started(cfn_lint, "--include-checks", "I", "--", translated, check.FRONT, check.QUICKSIGHT)
-    started["sam"] = check.Started(sam, "validate", "--template-file", check.TEMPLATE)
+    started["sam"] = check.Started(sam, "validate", "--lint", "--template-file", check.TEMPLATE)
     yield started
     for it in started.values():
         it.stop()

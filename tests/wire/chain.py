@@ -116,7 +116,7 @@ class Chain:
 
     def __init__(self, name, emulators, folder, shards=2):
         self.folder = folder
-        self.name = name
+        self.name = self.stream = name
         self.kinesis_gate, self.s3_gate = Gate(emulators.kinesis_url), Gate(emulators.s3_url)
         self.kinesis = client("kinesis", emulators.kinesis_url)
         self.s3 = client("s3", emulators.s3_url)
@@ -124,6 +124,7 @@ class Chain:
         self.kinesis.create_stream(StreamName=name, ShardCount=shards)
         self.environment = {
             **emulation.CREDENTIALS,
+            "HITLAKE_STACK": "wire",
             "HITLAKE_STORE": f"s3://{name}/lake",
             "HITLAKE_STREAM": f"kinesis:{name}",
             "AWS_ENDPOINT_URL_S3": self.s3_gate.url,
@@ -172,7 +173,7 @@ class Chain:
         after = self.checkpoints.get(shard)
         start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after} if after else {
             "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = self.kinesis.get_shard_iterator(StreamName=self.name, ShardId=shard, **start)["ShardIterator"]
+        iterator = self.kinesis.get_shard_iterator(StreamName=self.stream, ShardId=shard, **start)["ShardIterator"]
         records = []
         while iterator:
             read = self.kinesis.get_records(ShardIterator=iterator, Limit=BATCH_RECORDS)
@@ -211,7 +212,7 @@ class Chain:
         return done
 
     def shards(self):
-        return [it["ShardId"] for it in self.kinesis.list_shards(StreamName=self.name)["Shards"]]
+        return [it["ShardId"] for it in self.kinesis.list_shards(StreamName=self.stream)["Shards"]]
 
     def merge(self, *dates):
         return self.function("merge")({"dates": sorted(dates)} if dates else {})

@@ -194,7 +194,7 @@ def metrics_lines(chain, function):
     lines = [line for line in emitted(chain, function) if "BatchDuration" in line]
     for line in lines:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
-        assert (directive["Namespace"], directive["Dimensions"]) == ("Hitlake", [["service"]])
+        assert (directive["Namespace"], directive["Dimensions"]) == ("Hitlake/wire", [["service"]])
         assert abs(line["_aws"]["Timestamp"] / 1000 - datetime.datetime.now().timestamp()) < 600
         names = {it["Name"] for it in directive["Metrics"]}
         assert names == METRICS_OF[function] and line["service"] == function

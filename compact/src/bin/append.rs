@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
     // While a Lambda starts it has whole processors, and nobody waits for a batch yet.
     let lists = std::thread::spawn(Enricher::prepare);
     let environment = Environment::process();
+    lake::metrics::name_stack(&environment);
     let store = lake::store::open(
         &StoreUrl::from_environment(&environment)?,
         &Aws::in_lambda(&environment),

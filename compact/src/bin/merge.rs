@@ -14,6 +14,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let environment = Environment::process();
+    lake::metrics::name_stack(&environment);
     let store = lake::store::open(
         &StoreUrl::from_environment(&environment)?,
         &Aws::in_lambda(&environment),
