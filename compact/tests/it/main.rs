@@ -1,6 +1,8 @@
 //! What the merge promises, over stores that behave and stores that do not.
 
 #[cfg(test)]
+mod append;
+#[cfg(test)]
 mod equality;
 #[cfg(test)]
 mod erase;
