@@ -9,6 +9,8 @@ mod erase;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod reapply;
