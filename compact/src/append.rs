@@ -29,6 +29,7 @@ use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
 
 use crate::enrich::{BOTS_VERSION, Enricher};
+use crate::footer;
 use account::{Accounts, arrival};
 use lake::store::StoreRef;
 use report::{Appended, Report};
@@ -62,14 +63,12 @@ struct Sorted<'a> {
     unreadable: Vec<(&'a KinesisEventRecord, DecodeError)>,
     dropped: Vec<Dropped>,
     accounts: Accounts,
-    erased: usize,
 }
 
 impl Sorted<'_> {
     /// A date has an object even if all its hits are erased: it carries the count.
     fn erase(&mut self, dt: Date, site: i32, received_ms: i64) {
         RowsOfHour::add(&mut self.by_date.entry(dt).or_default().erased, site, received_ms, 1);
-        self.erased += 1;
     }
 }
 
@@ -113,9 +112,8 @@ impl Append {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(done) };
         let orders = self.orders.erasing().await;
         let orders = orders.context("reading the orders of erasure; the batch comes again")?;
-        let Sorted { by_date, unreadable, dropped, mut accounts, erased } =
+        let Sorted { by_date, unreadable, dropped, mut accounts } =
             self.sort(records, &orders.orders);
-        done.erased = erased;
         for dropped in &dropped {
             done.tell(dropped);
         }
@@ -138,18 +136,8 @@ impl Append {
             });
         for (dt, of_date) in by_date {
             let path = layout::hot_object(dt, shard(first), sequence(first), sequence(last));
-            let rows = of_date.rows.len();
-            let counts = by_site_and_hour(&of_date.rows);
-            let bytes = encode(&of_date, &counts, &done)?;
-            let length = bytes.len();
-            if self.create(&path, bytes).await? {
-                done.bytes += length;
-            } else {
-                done.existed += 1;
-            }
-            done.objects += 1;
-            done.stored += rows;
-            accounts.rows(dt, &counts, &of_date.erased);
+            let batch = self.write(&path, &of_date, &mut done).await?;
+            accounts.rows(dt, &batch);
         }
         let name = format!("{}-{}-{}", shard(first), sequence(first), sequence(last));
         accounts.write(&self.store, &name).await?;
@@ -224,8 +212,33 @@ impl Append {
         Ok((path, length))
     }
 
+    /// Writes one date's hot object, unless an earlier attempt did: what is counted of the one that
+    /// is there. Rows of an order that was closed since the attempt are for the merge to take out.
+    async fn write(
+        &self,
+        path: &Path,
+        of_date: &OfDate,
+        done: &mut Appended,
+    ) -> anyhow::Result<Batch> {
+        let mut batch = counted(of_date, done);
+        let bytes = encode(&of_date.rows, &batch)?;
+        let length = bytes.len();
+        if self.create(path, bytes).await? {
+            done.bytes += length;
+        } else {
+            done.existed += 1;
+            // Where it is gone again, whoever deleted it had its account by this name first.
+            batch = footer::batch(&self.store, path).await?.unwrap_or(batch);
+        }
+        done.objects += 1;
+        done.stored += rows(&batch.rows);
+        done.erased += rows(&batch.erased);
+        Ok(batch)
+    }
+
     /// Writes an object that must not exist yet; false when it does: an earlier attempt at this
-    /// very batch wrote it, and its content is the same, but for hits that were erased since.
+    /// very batch wrote it, and it has all that this one has, and perhaps hits of orders that were
+    /// closed since.
     async fn create(&self, path: &Path, bytes: bytes::Bytes) -> anyhow::Result<bool> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(path, PutPayload::from_bytes(bytes), options).await {
@@ -238,21 +251,26 @@ impl Append {
     }
 }
 
-fn encode(
-    of_date: &OfDate,
-    counts: &[RowsOfHour],
-    done: &Appended,
-) -> anyhow::Result<bytes::Bytes> {
+/// What is counted of one date's object.
+fn counted(of_date: &OfDate, done: &Appended) -> Batch {
     let rejected = done.rejected.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
-    let batch = Batch {
+    Batch {
         received: done.received as u64,
         rejected: rejected.collect(),
-        rows: counts.to_vec(),
+        rows: by_site_and_hour(&of_date.rows),
         erased: of_date.erased.clone(),
         bots: BOTS_VERSION.to_owned(),
-    };
-    let rows = row::batch(&of_date.rows).context("laying out a hot object")?;
-    parquet_file::encode_hot(&rows, &batch).context("encoding a hot object")
+    }
+}
+
+fn encode(rows: &[Row], batch: &Batch) -> anyhow::Result<bytes::Bytes> {
+    let rows = row::batch(rows).context("laying out a hot object")?;
+    parquet_file::encode_hot(&rows, batch).context("encoding a hot object")
+}
+
+fn rows(counts: &[RowsOfHour]) -> usize {
+    let rows: u64 = counts.iter().map(|of_hour| of_hour.rows).sum();
+    usize::try_from(rows).unwrap_or(usize::MAX)
 }
 
 fn by_site_and_hour(rows: &[Row]) -> Vec<RowsOfHour> {

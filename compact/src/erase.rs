@@ -45,6 +45,9 @@ pub struct Carried {
     pub id: String,
     /// How far it is.
     pub receipt: Receipt,
+    /// Bytes of table objects that this run wrote; of those written for several orders at once they
+    /// are told with the first.
+    pub bytes_written: u64,
 }
 
 /// What the erase function returns.
@@ -58,6 +61,8 @@ pub struct Answer {
 struct Round {
     entries: Vec<Entry>,
     receipts: Vec<Receipt>,
+    /// By order: bytes written in this round.
+    bytes_written: Vec<u64>,
     /// All of them together.
     orders: Orders,
     /// Each by itself, to tell how much of an object is whose.
@@ -150,9 +155,10 @@ impl Erase {
             return Err(error);
         }
         let mut carried = Vec::new();
-        for (entry, receipt) in round.entries.iter().zip(round.receipts) {
+        let told = round.receipts.into_iter().zip(round.bytes_written);
+        for (entry, (receipt, bytes_written)) in round.entries.iter().zip(told) {
             let receipt = self.end(entry, receipt, began_ms).await?;
-            carried.push(Carried { id: entry.id.clone(), receipt });
+            carried.push(Carried { id: entry.id.clone(), receipt, bytes_written });
         }
         Ok(carried)
     }
@@ -170,7 +176,8 @@ impl Erase {
         }
         let orders = entries.iter().map(|entry| (entry.id.clone(), entry.order.clone()));
         let one_by_one = orders.clone().map(|order| Orders::of([order])).collect();
-        Ok(Some(Round { orders: Orders::of(orders), one_by_one, entries, receipts }))
+        let (orders, bytes_written) = (Orders::of(orders), vec![0; entries.len()]);
+        Ok(Some(Round { orders, one_by_one, entries, receipts, bytes_written }))
     }
 
     async fn remove(&self, round: &mut Round) -> anyhow::Result<()> {
@@ -211,8 +218,13 @@ impl Erase {
 }
 
 impl Round {
-    /// Notes that an object was rewritten or deleted for the orders with these numbers.
-    fn rewritten(&mut self, orders: &BTreeMap<usize, u64>, rows: u64) {
+    /// Notes that an object was rewritten or deleted for the orders with these numbers, and how many
+    /// bytes were written for it.
+    fn rewritten(&mut self, orders: &BTreeMap<usize, u64>, rows: u64, bytes: u64) {
+        let first = orders.keys().next().and_then(|&number| self.bytes_written.get_mut(number));
+        if let Some(written) = first {
+            *written += bytes;
+        }
         for (&number, &covered) in orders {
             if let Some(receipt) = self.receipts.get_mut(number) {
                 receipt.objects_rewritten += 1;

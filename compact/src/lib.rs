@@ -5,5 +5,6 @@
 pub mod append;
 pub mod enrich;
 pub mod erase;
+mod footer;
 pub mod merge;
 pub mod replay;

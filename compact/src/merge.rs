@@ -91,6 +91,9 @@ pub struct Merged {
     pub rows: usize,
     /// Bytes of the table object now.
     pub bytes: u64,
+    /// Rows read from hot objects.
+    #[serde(default)]
+    pub received: u64,
     /// Rows dropped because their id was there already.
     #[serde(default)]
     pub duplicates: usize,

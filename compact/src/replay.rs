@@ -1,7 +1,8 @@
 //! Replay: what was rejected or parked and can be read now goes through append after all.
 //!
-//! Killed anywhere and run again it ends right: a hot object's name follows from the records in
-//! it, a record is removed only after its hot object is there, and one that is appended twice
+//! Killed anywhere and run again it ends right: a hot object's name has a digest of the records in
+//! it, because they are no run of the stream: first and last do not tell which lie between. A
+//! record is removed only after the hot object with it is there, and one that is appended twice
 //! all the same is a copy by its id.
 
 use std::collections::BTreeMap;
@@ -90,19 +91,24 @@ impl Replay {
             waiting.push(Readable { path, record });
             if waiting.len() >= MAX_REPLAY_RECORDS {
                 let full = by_shard.remove(&shard).unwrap_or_default();
-                done.replayed += self.append(full).await?;
+                done.replayed += self.append(&shard, full).await?;
             }
         }
-        for (_, waiting) in by_shard {
-            done.replayed += self.append(waiting).await?;
+        for (shard, waiting) in by_shard {
+            done.replayed += self.append(&shard, waiting).await?;
         }
         Ok(())
     }
 
     /// Appends records of one shard and then removes them.
-    async fn append(&self, waiting: Vec<Readable>) -> anyhow::Result<usize> {
-        let (paths, records): (Vec<Path>, Vec<KinesisEventRecord>) =
+    async fn append(&self, shard: &str, waiting: Vec<Readable>) -> anyhow::Result<usize> {
+        let (paths, mut records): (Vec<Path>, Vec<KinesisEventRecord>) =
             waiting.into_iter().map(|readable| (readable.path, readable.record)).unzip();
+        let set = digest(&paths);
+        for record in &mut records {
+            let sequence = &record.kinesis.sequence_number;
+            record.event_id = Some(format!("{SHARD}{shard}-{set:032x}:{sequence}"));
+        }
         self.append.append(&records).await?;
         for (path, record) in paths.iter().zip(&records) {
             self.account(path, record).await?;
@@ -165,6 +171,16 @@ impl Replay {
     }
 }
 
+/// Of the names of rejected records: another set of them has another.
+fn digest(paths: &[Path]) -> u128 {
+    let mut digest = xxhash_rust::xxh3::Xxh3::new();
+    for path in paths {
+        digest.update(path.as_ref().as_bytes());
+        digest.update(b"\n");
+    }
+    digest.digest128()
+}
+
 /// The record in a rejected object and the shard that it came from, if it is a hit now.
 fn readable(path: &Path, bytes: &[u8]) -> Option<(String, KinesisEventRecord)> {
     let rejected: Stored = serde_json::from_slice(bytes).ok()?;
@@ -177,7 +193,6 @@ fn readable(path: &Path, bytes: &[u8]) -> Option<(String, KinesisEventRecord)> {
     kinesis.data.0 = data;
     kinesis.sequence_number = sequence.to_owned();
     let mut record = KinesisEventRecord::default();
-    record.event_id = Some(format!("{SHARD}{shard}:{sequence}"));
     record.kinesis = kinesis;
     Some((shard.to_owned(), record))
 }

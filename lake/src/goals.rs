@@ -1,15 +1,16 @@
 //! Goals: which of them a hit reaches, as a pure function of the hit's fields.
 //!
 //! A hit meets the goals in force when it is first merged; what it reached is kept in its row
-//! (column `goals`), so later settings change nothing of the past. Knows no visit: whether a goal
+//! (column `goals`), so later settings change nothing of the past. A hit whose site's settings
+//! cannot be read meets none yet: its column stays null, until a merge can read them. Knows no visit: whether a goal
 //! counts once a visit is for [`crate::visits`] to apply.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::hit::Kind;
 use crate::site::{Goal, GoalMatch, Pattern, SiteError, list_sites, read_site};
-use crate::store::StoreRef;
+use crate::store::{JsonError, StoreRef};
 
 /// One goal, its pattern compiled.
 #[derive(Debug, Clone)]
@@ -59,45 +60,64 @@ pub struct Candidate<'a> {
 
 /// The goals in force, by site.
 #[derive(Debug, Clone, Default)]
-pub struct Goals(BTreeMap<i32, Vec<Ready>>);
+pub struct Goals {
+    of_site: BTreeMap<i32, Vec<Ready>>,
+    unread: BTreeSet<i32>,
+}
 
 impl Goals {
-    /// The goals of all sites.
+    /// The goals of all sites. Those of a site whose settings are not what they should be are
+    /// [`Goals::unread`], so that one site does not stop the others; the log says so.
     ///
     /// # Errors
     ///
-    /// When settings cannot be read.
+    /// When the store fails.
     pub async fn in_force(store: &StoreRef) -> Result<Self, SiteError> {
         let mut goals = Self::default();
         for id in list_sites(store).await? {
             match read_site(store, id).await {
                 Ok(site) => goals.add(id, &site.settings.goals),
                 Err(SiteError::Unknown(_)) => {}
+                Err(
+                    error @ (SiteError::Refused(_) | SiteError::Json(JsonError::Unreadable { .. })),
+                ) => {
+                    tracing::error!(
+                        site = id,
+                        "the settings of site {id} cannot be read, and its hits meet its goals when they can: {error}"
+                    );
+                    goals.unread.insert(id);
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(goals)
     }
 
+    /// Sites whose goals are not known, because their settings cannot be read.
+    #[must_use]
+    pub const fn unread(&self) -> &BTreeSet<i32> {
+        &self.unread
+    }
+
     /// Adds a site's goals. Settings refuse a pattern that does not compile; one all the same is
     /// reached by nothing.
     pub fn add(&mut self, site: i32, goals: &[Goal]) {
         if !goals.is_empty() {
-            self.0.insert(site, goals.iter().cloned().map(Ready::new).collect());
+            self.of_site.insert(site, goals.iter().cloned().map(Ready::new).collect());
         }
     }
 
     /// Whether the site has any.
     #[must_use]
     pub fn has(&self, site: i32) -> bool {
-        self.0.contains_key(&site)
+        self.of_site.contains_key(&site)
     }
 
     /// The goals that a hit of the site reaches. A hit that itself is a goal reaches that one, so
     /// that its settings are known.
     #[must_use]
     pub fn reached(&self, site: i32, hit: &Candidate<'_>) -> Vec<Reached> {
-        let of = self.0.get(&site).map(Vec::as_slice).unwrap_or_default();
+        let of = self.of_site.get(&site).map(Vec::as_slice).unwrap_or_default();
         of.iter().filter(|goal| goal.is_reached(hit)).map(|goal| goal.reached(hit)).collect()
     }
 }

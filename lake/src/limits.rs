@@ -54,12 +54,17 @@ pub const MERGE_AFTER_MS: i64 = 15 * 60_000;
 pub const LARGE_DATE_ROWS: u64 = 5_000_000;
 /// How long a large date's waiting hits may wait at most.
 pub const MERGE_LARGE_AFTER_MS: i64 = 60 * 60_000;
-/// A date also counts as large when its waiting hits come at a rate that makes this many a day.
+/// A date also counts as large when its waiting hits come at a rate above this many a day: less
+/// than [`LARGE_DATE_ROWS`], because waiting hits are reckoned from bytes, by some 30% wrongly.
+pub const LARGE_DATE_DAY_ROWS: u64 = LARGE_DATE_ROWS * 2 / 3;
+/// The day of that rate.
 pub const LARGE_DATE_DAY_MS: i64 = 24 * 3_600_000;
 /// A large date is merged when its waiting hits reach the table's rows divided by this.
 pub const MERGE_LARGE_SHARE: u64 = 4;
 /// How long Lambda lets a function run at most.
 pub const LAMBDA_LONGEST_MS: i64 = 15 * 60_000;
+/// How long before Lambda ends it a merge says what it found when it began.
+pub const MERGE_SAYS_BEFORE_MS: u64 = 5_000;
 /// A merge of one part of a date that takes longer warns that the date is to have more parts.
 pub const MERGE_SLOW_MS: i64 = LAMBDA_LONGEST_MS / 2;
 /// A hot object is deleted when the table has held it for this long.

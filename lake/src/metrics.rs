@@ -82,15 +82,9 @@ impl Line {
     /// The line of a function of this name; `now_ms` is the present moment, Unix milliseconds.
     #[must_use]
     pub fn new(service: &'static str, now_ms: i64, ended: Ended) -> Self {
-        Self::meanwhile(service, now_ms)
+        Self { service, now_ms, metrics: Vec::new(), values: Map::new() }
             .detail("BatchDuration", ended.duration_ms)
             .detail("ColdStarts", u64::from(ended.cold_start))
-    }
-
-    /// A line of a batch that has not ended yet: for what must be said even if it never does.
-    #[must_use]
-    pub fn meanwhile(service: &'static str, now_ms: i64) -> Self {
-        Self { service, now_ms, metrics: Vec::new(), values: Map::new() }
     }
 
     /// A number of things, as a metric.

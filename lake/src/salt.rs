@@ -4,6 +4,8 @@
 //! one wins and the other reads the winner's. It is deleted 8 days after its period ended; hits
 //! that an import brings for a date older than that get a salt of their own, under another name,
 //! which is deleted 30 days after its last use. So no import can keep a day's own salt alive.
+//! A period that got no hit until it was over has none of its own: all its hits get the import's,
+//! whenever they come, so that the parts of its log meet the same salt.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,6 +96,16 @@ impl Key {
         Self { period, first, of_import }
     }
 
+    /// The salt of imports for the same period.
+    const fn of_import(self) -> Self {
+        Self { of_import: true, ..self }
+    }
+
+    /// Whether nobody makes the salt any more, where there is none.
+    fn is_over(self, now_ms: i64) -> bool {
+        now_ms >= self.period.end_ms(self.first)
+    }
+
     fn path(self) -> Path {
         let imports = if self.of_import { "import/" } else { "" };
         Path::from(format!("salts/{imports}{}/{}", self.period.name(), self.first))
@@ -144,6 +156,19 @@ impl Salts {
     pub async fn get(&self, identity: Identity, date: Date) -> Result<[u8; 32], Error> {
         let now_ms = self.clock.now_ms();
         let key = Key::new(identity, date, now_ms);
+        if key.of_import || !key.is_over(now_ms) {
+            return self.of(key, now_ms).await;
+        }
+        let imported = self.lock().contains_key(&key.of_import());
+        let own = if imported { None } else { self.known_or_read(key, now_ms).await? };
+        match own {
+            Some(salt) => Ok(salt),
+            None => self.of(key.of_import(), now_ms).await,
+        }
+    }
+
+    /// The salt of a key, created where there is none.
+    async fn of(&self, key: Key, now_ms: i64) -> Result<[u8; 32], Error> {
         let known = self.lock().get(&key).copied();
         if let Some((noted_ms, salt)) = known
             && (!key.of_import || now_ms.saturating_sub(noted_ms) < SALT_USE_NOTED_MS)
@@ -154,10 +179,29 @@ impl Salts {
             (Ok(salt), _) | (Err(_), Some((_, salt))) => salt,
             (Err(error), None) => return Err(error),
         };
+        self.remember(key, salt, now_ms);
+        Ok(salt)
+    }
+
+    /// A period's own salt, if there is one.
+    async fn known_or_read(&self, key: Key, now_ms: i64) -> Result<Option<[u8; 32]>, Error> {
+        let known = self.lock().get(&key).copied();
+        if let Some((_, salt)) = known {
+            return Ok(Some(salt));
+        }
+        let salt = match self.store.get(&key.path()).await {
+            Ok(got) => salt_in(&got.bytes().await?)?,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.remember(key, salt, now_ms);
+        Ok(Some(salt))
+    }
+
+    fn remember(&self, key: Key, salt: [u8; 32], now_ms: i64) {
         let mut known = self.lock();
         known.retain(|key, (noted_ms, _)| !key.is_expired(*noted_ms, now_ms));
         known.insert(key, (now_ms, salt));
-        Ok(salt)
     }
 
     /// Reads the salt that the first hit most probably needs, so that it finds it, and a connection
@@ -188,9 +232,7 @@ impl Salts {
         };
         let (written_ms, e_tag) =
             (got.meta.last_modified.timestamp_millis(), got.meta.e_tag.clone());
-        let bytes = got.bytes().await?;
-        let salt = <[u8; 32]>::try_from(bytes.as_ref())
-            .map_err(|source| Error::Generic { store: "salts", source: Box::new(source) })?;
+        let salt = salt_in(&got.bytes().await?)?;
         if key.of_import && now_ms.saturating_sub(written_ms) >= SALT_USE_NOTED_MS {
             self.note_use(&path, salt, e_tag).await?;
         }
@@ -216,6 +258,11 @@ impl Salts {
         let options = PutOptions { mode, ..PutOptions::default() };
         self.store.put_opts(path, PutPayload::from(salt.to_vec()), options).await.map(|_| ())
     }
+}
+
+fn salt_in(bytes: &[u8]) -> Result<[u8; 32], Error> {
+    <[u8; 32]>::try_from(bytes)
+        .map_err(|source| Error::Generic { store: "salts", source: Box::new(source) })
 }
 
 /// Which of the listed objects below `salts/` are to be deleted now. What is no salt stays.

@@ -24,7 +24,7 @@ const ANN: &str = "00000000000000aa";
 const OTHER: &str = "00000000000000bb";
 
 /// Ann before and after her login, on two dates; somebody else behind the same address.
-fn everybody() -> Vec<Value> {
+pub(crate) fn everybody() -> Vec<Value> {
     vec![
         view(1, 1_500, ANN, None),
         view(2, 1_499, OTHER, None),
@@ -39,7 +39,7 @@ fn others() -> Vec<Value> {
     vec![view(2, 1_499, OTHER, None), view(5, 38, OTHER, None), view(6, 37, OTHER, None)]
 }
 
-async fn send(house: &House, hits: &[Value], first: usize) {
+pub(crate) async fn send(house: &House, hits: &[Value], first: usize) {
     let agents = ["Firefox/128.0", "Chrome/120.0.0.0"];
     let before = house.records().len();
     for hit in hits {
@@ -52,7 +52,7 @@ async fn send(house: &House, hits: &[Value], first: usize) {
     house.append(batch(SHARD, first, &house.records()[before..])).await;
 }
 
-async fn answers(house: &House) -> Vec<Value> {
+pub(crate) async fn answers(house: &House) -> Vec<Value> {
     let mut answers = Vec::new();
     for by in ["", "&interval=day", "&by=page", "&by=browser", "&by=entry_page"] {
         answers.push(house.ask(&format!("{RANGE}&metrics={METRICS}{by}")).await);

@@ -17,6 +17,8 @@ mod http;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod order;

@@ -7,10 +7,10 @@ import ours
 import reports
 
 VISIT_FIELDS = ["first_action", "last_action", "nb_actions", "nb_interactions", "nb_searches", "nb_events", "total_time",
-                "visitor_returning", "referrer_type", "referrer_name", "referrer_keyword", "entry_url", "exit_url",
+                "exit_time", "visitor_returning", "referrer_type", "referrer_name", "referrer_keyword", "entry_url", "exit_url",
                 "exit_title", "user_id", "goal_converted"] \
     + [f"custom_dimension_{number}" for number in range(1, 21)]
-ACTION_FIELDS = ["visit", "server_time", "type", "url", "title", "time_spent_on_previous", "pageview_position",
+ACTION_FIELDS = ["visit", "server_time", "type", "url", "title", "time_spent_on_previous", "time_on_page", "pageview_position",
                  "event_category", "event_action", "custom_float", "search_cat", "search_count", "time_network",
                  "time_server", "time_transfer", "time_dom_processing", "time_dom_completion", "time_on_load",
                  "content_name", "content_piece", "content_target", "content_interaction"] \
@@ -92,6 +92,7 @@ def compare(recording, rows):
     found = ours.visits(rows)
     pairs = matched(recording.visits, found)
     for visit in recording.visits:
+        visit["exit_time"] = visit["last_action"]
         fields = [field for field in VISIT_FIELDS if field != "visitor_returning" or decided(visit, recording.visits)]
         agreement.compare("visit", visit["visit"], visit, pairs.get(visit["visit"]), fields)
     taken = {id(pair) for pair in pairs.values()}
@@ -100,10 +101,23 @@ def compare(recording, rows):
     site_of = {visit["visit"]: visit["idsite"] for visit in recording.visits}
     done = [{**one, "visit": number_of.get((visit["idsite"], visit["visit_id"])), "idsite": visit["idsite"]}
             for visit in found for one in ours.actions(visit)]
+    times_on_pages(recording.actions)
     same_items(agreement, "action", recording.actions, done, site_of, ACTION_FIELDS)
     made = [{**one, "visit": number_of.get((one["idsite"], one["visit_id"]))} for one in ours.conversions(rows)]
     same_items(agreement, "conversion", recording.conversions, made, site_of, CONVERSION_FIELDS)
     return agreement
+
+
+def times_on_pages(actions):
+    """Writes to each recorded page the time that was spent on it: up to the next page, but for what led to events; none where nothing follows."""
+    pages = {}
+    for action in actions:
+        page = pages.get(action["visit"])
+        if page is not None and action["type"] != "event":
+            page["time_on_page"] = (page["time_on_page"] or 0) + (action.get("time_spent_on_previous") or 0)
+        if action["type"] in ("page_url", "site_search"):
+            pages[action["visit"]] = action
+            action["time_on_page"] = None
 
 
 def decided(visit, visits):

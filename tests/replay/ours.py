@@ -49,8 +49,8 @@ def visits(rows):
             "total_time": first["visit_duration_s"],
             "visitor_returning": int(first["visitor_type"] == "returning"),
             "referrer_type": kind, "referrer_name": name, "referrer_keyword": keyword,
-            "entry_url": next((page_of(row) for row in pages if row["kind"] == "pageview"), None), "exit_url": page_of(pages[-1]) if pages else None,
-            "entry_path": first["entry_path"], "exit_path": first["exit_path"],
+            "entry_url": at(pages[0], first["entry_path"]) if pages else None, "exit_url": at(pages[-1], first["exit_path"]) if pages else None,
+            "exit_time": exit_time(hits),
             "exit_title": title(pages[-1]) if pages else None,
             "user_id": next((row["user_id"] for row in reversed(hits) if row["user_id"] is not None), None),
             "goal_converted": int(any(row["is_conversion"] for row in everything)),
@@ -61,8 +61,17 @@ def visits(rows):
     return made
 
 
-def page_of(row):
-    return url(row)
+def at(row, path):
+    """A page by its path as the visit's columns have it, on the host of a row."""
+    return None if path is None else (row["host"] or "") + path
+
+
+def exit_time(hits):
+    """When the one row came that is marked as the visit's last; a ping stands for the request before it."""
+    marked = [number for number, row in enumerate(hits) if row["is_exit"]]
+    if len(marked) != 1:
+        return None
+    return max(time(row) for row in hits[:marked[0] + 1] if row["kind"] != "ping")
 
 
 def title(row):
@@ -80,7 +89,7 @@ def actions(visit):
                 "server_time": time(row), "type": ACTIONS[row["kind"]],
                 "url": row["target"] if row["kind"] in ("download", "outlink") else url(row),
                 "title": None if row["kind"] in ("download", "outlink") else title(row),
-                "time_spent_on_previous": gap, "pageview_position": position or None,
+                "time_spent_on_previous": gap, "pageview_position": position or None, "time_on_page": row["time_on_page_s"],
                 "event_category": row["event_category"], "event_action": row["event_action"],
                 "custom_float": row["event_value"] if row["kind"] == "event" else None,
                 "search_cat": row["search_category"], "search_count": row["search_results"],

@@ -71,20 +71,20 @@ class Asked:
             first, last = first.replace(month=1, day=1), first.replace(month=12, day=31)
         return first.isoformat(), last.isoformat()
 
-    def rows(self, metrics, *by):
+    def rows(self, metrics, *by, **more):
         """Rows of the answer, each with its dimensions' values, the totals first asked for being one row."""
         first, last = self.range()
-        parameters = {"metrics": ",".join(metrics), "from": first, "to": last, "limit": 100000}
+        parameters = {"metrics": ",".join(metrics), "from": first, "to": last, "limit": 100000, **more}
         if by:
             parameters["by"] = ",".join(by)
         if segment := self.params.get("segment"):
             parameters["filter"] = segment
         return self.ask(self.params["idSite"], parameters)["rows"]
 
-    def sums(self, metrics, *by, key):
+    def sums(self, metrics, *by, key, **more):
         """Sums of additive metrics by `key(row)`; rows without a key are left out."""
         sums = collections.defaultdict(lambda: dict.fromkeys(metrics, 0))
-        for row in self.rows(metrics, *by):
+        for row in self.rows(metrics, *by, **more):
             label = key(row)
             if label is not None:
                 for metric in metrics:
@@ -156,19 +156,40 @@ def plain(text):
     return html.unescape(urllib.parse.unquote(text)).strip() if text else text
 
 
+def leaves(rows, above=()):
+    """The rows of a report without those that sum others up, each with the labels above it; nothing where a tree is cut off."""
+    made = []
+    for row in rows:
+        if "subtable" in row:
+            below = leaves(row["subtable"], (*above, row["label"]))
+        else:
+            below = None if "idsubdatatable" in row else [{**row, "above": above}]
+        if below is None:
+            return None
+        made += below
+    return made
+
+
 def pages(by, metrics):
     def compared(expected, asked):
-        if asked.params.get("flat") == "1":
+        rows = leaves(expected)
+        if rows is not None:
             found = asked.sums(list(metrics.values()), by, key=lambda row: plain(row[by]))
-            yield from listed(expected, metrics, found, path_of)
+            yield from listed(rows, metrics, found, path_of)
     return compared
 
 
 def titles(expected, asked):
     metrics = {"nb_visits": "unique_pageviews", "nb_hits": "pageviews", "sum_time_spent": "time_on_page"}
-    if asked.params.get("flat") == "1":
+    rows = leaves(expected)
+    if rows is not None:
         found = asked.sums(list(metrics.values()), "title", key=lambda row: squeezed(row["title"]))
-        yield from listed(expected, metrics, found, lambda row: squeezed(row["label"]) if "not defined" not in row["label"] else None)
+        yield from listed(rows, metrics, found, title_of)
+
+
+def title_of(row):
+    whole = "/".join([*row["above"], row["label"]])
+    return None if "not defined" in whole else squeezed(whole)
 
 
 def squeezed(text):
@@ -231,6 +252,12 @@ def bands(by, names, metrics, key=None):
     return compared
 
 
+def hours(expected, asked):
+    """A visit counts in the hour that it began in: `hour_of_day` is the hour of each of its hits."""
+    found = asked.sums(list(VISITS.values()), key=lambda row: str(datetime.datetime.fromisoformat(row["time"]).hour), interval="hour")
+    yield from listed(expected, VISITS, found, lambda row: str(int(row["label"])))
+
+
 def events(by):
     """Matomo counts a visit for each combination of category, action and name that it has."""
     def compared(expected, asked):
@@ -264,7 +291,7 @@ REPORTS = {
     "Referrers.getSocials": referrers("social", "source"),
     "Referrers.getCampaigns": referrers("campaign", "campaign"),
     "VisitFrequency.get": frequency,
-    "VisitTime.getVisitInformationPerServerTime": bands("hour_of_day", None, VISITS, lambda row: str(int(row["label"]))),
+    "VisitTime.getVisitInformationPerServerTime": hours,
     "VisitTime.getByDayOfWeek": bands("weekday", None, VISITS, lambda row: str(row["day_of_week"])),
     "Events.getCategory": events("event_category"),
     "Events.getAction": events("event_action"),

@@ -1,5 +1,6 @@
 """A person is erased through the program and through the API; DuckDB looks into the table."""
 
+import datetime
 import json
 import time
 
@@ -54,6 +55,40 @@ def test_a_visitor_goes_by_the_api(serve):
     assert receipt["state"] == "done" and receipt["rows_before"] - receipt["rows_after"] == 2
     assert pageviews(serve) == 3
     assert "bb" * 8 not in in_objects(serve)
+
+
+def send_at(serve, when, number):
+    body = {"v": 1, "site": 1, "kind": "pageview", "url": f"https://shop.example/{number}", "ts": int(when.timestamp() * 1000)}
+    assert serve.request("/hit", json.dumps(body).encode(), BROWSER)[0] == 204
+
+
+def dates(serve):
+    """Dates with rows in the table."""
+    rows = duckdb.sql(f"select distinct dt::text from read_parquet('{serve.data}/store/hits/dt=*/*.parquet', hive_partitioning = true)")
+    return {row[0] for row in rows.fetchall()}
+
+
+def test_hits_before_a_date_are_in_no_answer_while_the_order_is_open_and_after(serve):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    old, new = now - datetime.timedelta(days=4), now - datetime.timedelta(days=2)
+    for number, when in enumerate([old, old, new]):
+        send_at(serve, when, number)
+    serve.drained()
+    assert serve.command("merge").returncode == 0
+    assert pageviews(serve) == 3 and dates(serve) == {str(old.date()), str(new.date())}
+    order = serve.data / "store" / "orders" / "1-open.json"
+    order.parent.mkdir(exist_ok=True)
+    now_ms = int(now.timestamp() * 1000)
+    order.write_text(json.dumps({"site": 1, "whom": {"before": str(new.date())}, "before_ms": now_ms, "given_ms": now_ms}))
+    assert pageviews(serve) == 1
+    assert order.exists() and str(old.date()) in dates(serve), "nothing is carried out yet"
+    done = serve.command("erase", "--site", "1", "--before", str(new.date()))
+    assert done.returncode == 0, done.stderr
+    assert pageviews(serve) == 1 and dates(serve) == {str(new.date())}
+    send_at(serve, old, 9)
+    send_at(serve, new, 10)
+    serve.drained()
+    assert pageviews(serve) == 2, "what comes later for an old date stays out"
 
 
 def test_what_is_wrong_is_said(serve):

@@ -179,7 +179,7 @@ METRICS_OF = {
 DETAILS_OF = {
     "ingest": {"HitsReceived", "HitsRefused", "BytesPut", "status"},
     "append": {"RecordsReceived", "HitsErased", "BatchesFailed", "BytesWritten"},
-    "merge": {"DatesMerged", "DuplicatesDropped", "MergesFailed", "BytesWritten"},
+    "merge": {"DatesMerged", "RowsReceived", "DuplicatesDropped", "MergesFailed", "BytesWritten"},
     "query": {"QuestionsRefused", "QuestionsFailed", "BytesAnswered", "status"},
 }
 
@@ -229,10 +229,10 @@ def test_a_scheduled_merge_says_how_late_it_is_and_whether_hits_are_missing(chai
     chain.s3.delete_object(Bucket=chain.name, Key=hot[0]["Key"])
     chain.restart("merge")
     chain.function("merge")({})
-    found = [line for line in emitted(chain, "merge") if "MergeLateSeconds" in line]
-    assert [(it["MergeLateSeconds"], it["Unexplained"]) for it in found] == [(0, 0), (0, 1)]
+    found = emitted(chain, "merge")
+    assert [(it["MergeLateSeconds"], it["Unexplained"]) for it in found] == [(0, 0), (0, 1)], "one line a run"
     assert {it["Name"]: it["Unit"] for it in found[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"]} == {
-        "MergeLateSeconds": "Seconds", "Unexplained": "Count"}
+        "MergeLateSeconds": "Seconds", "Unexplained": "Count", "RowsWritten": "Count"}
 
 
 def test_unreadable_records_go_to_rejected(chain, tmp_path):

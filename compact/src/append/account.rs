@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use aws_lambda_events::event::kinesis::KinesisEventRecord;
 use jiff::civil::Date;
-use lake::account::{Account, Rejected, Sums, hour_of};
+use lake::account::{Account, Rejected, hour_of};
 use lake::clock::utc_date;
 use lake::dropped::Dropped;
-use lake::layout::RowsOfHour;
+use lake::layout::Batch;
 use lake::store::StoreRef;
 
 /// Accounts by date, while the batch is taken.
@@ -18,10 +18,8 @@ pub(super) struct Accounts(BTreeMap<Date, Account>);
 
 impl Accounts {
     /// Rows of the hot object of a date, and hits that an order kept out of it.
-    pub(super) fn rows(&mut self, dt: Date, rows: &[RowsOfHour], erased: &[RowsOfHour]) {
-        let account = self.0.entry(dt).or_default();
-        account.rows.add(&Sums::of(rows));
-        account.erased.add(&Sums::of(erased));
+    pub(super) fn rows(&mut self, dt: Date, batch: &Batch) {
+        self.0.entry(dt).or_default().add(&Account::of_batch(batch));
     }
 
     /// What ingest dropped.

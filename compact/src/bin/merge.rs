@@ -1,8 +1,8 @@
 //! The Lambda `merge`: settings, clients, start.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use compact::merge::{Answer, Merge, Request, report};
+use compact::merge::{Answer, Found, Merge, Request, report};
 use lake::clock::{Clock as _, SystemClock};
 use lake::environment::Environment;
 use lake::metrics::Started;
@@ -24,19 +24,32 @@ async fn main() -> Result<(), Error> {
     let merge = &merge.with_memory_of(&environment)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Request>| async move {
         let started = Started::now();
-        let answer = run(merge, event.payload).await;
+        let found = OnceLock::new();
+        let say = |answer: Option<&Answer>| {
+            report::line(found.get(), answer, SystemClock.now_ms(), started.ended()).write();
+        };
+        let patience = report::patience(event.context.deadline, SystemClock.now_ms());
+        let mut run = std::pin::pin!(run(merge, event.payload, &found));
+        let answer = match tokio::time::timeout(patience, &mut run).await {
+            Ok(answer) => {
+                say(answer.as_ref().ok());
+                answer
+            }
+            Err(_) => {
+                say(None);
+                run.await
+            }
+        };
         answer.iter().for_each(report::warn);
-        report::line(answer.as_ref().ok(), SystemClock.now_ms(), started.ended()).write();
         Ok::<Answer, Error>(answer?)
     }))
     .await
 }
 
-async fn run(merge: &Merge, request: Request) -> anyhow::Result<Answer> {
+async fn run(merge: &Merge, request: Request, found: &OnceLock<Found>) -> anyhow::Result<Answer> {
     if request.dates.is_some() {
         return merge.handle(request).await;
     }
-    let found = merge.look(request.share).await?;
-    report::found(&found, SystemClock.now_ms()).write();
-    merge.keep_house(&found).await
+    let looked = merge.look(request.share).await?;
+    merge.keep_house(found.get_or_init(|| looked)).await
 }

@@ -33,29 +33,31 @@ impl Erase {
             if found.is_empty() {
                 continue;
             }
-            self.merge_unless_held(dt, found.iter().map(|(path, _)| path)).await?;
+            let paths = found.iter().map(|(path, _)| path);
+            let mut written = self.merge_unless_held(dt, paths).await?;
             self.merge.fold_accounts(dt).await?;
             for (path, covered) in found {
                 self.merge.delete_hot(&path).await?;
-                round.rewritten(&covered, 0);
+                round.rewritten(&covered, 0, std::mem::take(&mut written));
                 round.note(self.store(), covered.into_keys()).await?;
             }
         }
         Ok(())
     }
 
+    /// How many bytes of table objects that took.
     async fn merge_unless_held(
         &self,
         dt: Date,
         mut paths: impl Iterator<Item = &Path> + Clone,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<u64> {
         let held =
             |table: &[Arc<Facts>], path: &Path| table.iter().all(|part| part.holds.contains(path));
         let table = self.merge.table(dt).await?;
         if paths.clone().all(|path| held(&table, path)) {
-            return Ok(());
+            return Ok(0);
         }
-        self.merge.merge_date(dt, Anew::Nothing, Share::default()).await?;
+        let merged = self.merge.merge_date(dt, Anew::Nothing, Share::default()).await?;
         let table = self.merge.table(dt).await?;
         let hot = self.merge.hot_objects(dt).await?;
         // The merge itself may have deleted it, and the table have forgotten it a day after.
@@ -63,7 +65,7 @@ impl Erase {
             |path: &&Path| !held(&table, path) && hot.iter().any(|it| it.location == **path);
         match paths.find(waits) {
             Some(path) => anyhow::bail!("{path} waits still after a merge of {dt}"),
-            None => Ok(()),
+            None => Ok(merged.map_or(0, |merged| merged.bytes)),
         }
     }
 
@@ -81,8 +83,8 @@ impl Erase {
                 if covered.is_empty() {
                     continue;
                 }
-                self.merge.rewrite(dt, part).await?;
-                round.rewritten(&covered, facts.rows);
+                let written = self.merge.rewrite(dt, part).await?;
+                round.rewritten(&covered, facts.rows, written);
                 round.note(self.store(), covered.into_keys()).await?;
             }
         }

@@ -13,11 +13,13 @@ pub fn line(carried: Option<&[Carried]>, now_ms: i64, ended: Ended) -> Line {
     let rows: u64 =
         receipts().map(|receipt| receipt.rows_before.saturating_sub(receipt.rows_after)).sum();
     let objects: u64 = receipts().map(|receipt| receipt.objects_rewritten).sum();
+    let bytes: u64 = carried.unwrap_or_default().iter().map(|it| it.bytes_written).sum();
     Line::new("erase", now_ms, ended)
         .count("ErasuresOpen", open as u64)
         .detail("Erasures", receipts().count())
         .detail("RowsErased", rows)
         .detail("ObjectsRewritten", objects)
+        .detail("BytesWritten", bytes)
         .detail("RunsFailed", u64::from(carried.is_none()))
 }
 
@@ -33,11 +35,15 @@ mod tests {
         };
         let receipt =
             |state| Receipt { state, rows_before: 9, rows_after: 7, ..Receipt::default() };
-        let carried = [State::Done, State::Running]
-            .map(|state| Carried { id: "secret".to_owned(), receipt: receipt(state) });
+        let carried = [State::Done, State::Running].map(|state| Carried {
+            id: "secret".to_owned(),
+            receipt: receipt(state),
+            bytes_written: 5,
+        });
         let done = said(Some(&carried));
         assert_eq!((&done["ErasuresOpen"], &done["Erasures"]), (&1.into(), &2.into()));
         assert_eq!((&done["RowsErased"], &done["RunsFailed"]), (&4.into(), &0.into()));
+        assert_eq!(done["BytesWritten"], 10);
         assert!(!done.to_string().contains("secret"));
         assert_eq!(said(None)["RunsFailed"], 1);
     }

@@ -8,12 +8,11 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::account::{self, Account, DateAccount, LEDGER};
 use lake::limits::{ACCOUNT_FOLDED_AFTER_MS, HOT_KEPT_MS};
-use lake::parquet_file;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStoreExt as _};
-use parquet::file::metadata::ParquetMetaDataReader;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use super::Merge;
+use crate::footer;
 
 /// How often a date is begun again because its accounts changed meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
@@ -81,20 +80,7 @@ impl Merge {
 
     /// What a hot object's footer says; nothing where it is gone or broken.
     pub(super) async fn own_account(&self, path: &Path) -> anyhow::Result<Option<Account>> {
-        let read = match self.store.get(path).await {
-            Ok(got) => got.bytes().await,
-            Err(error) => Err(error),
-        };
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("reading {path}")),
-        };
-        let Ok(metadata) = ParquetMetaDataReader::new().parse_and_finish(&bytes) else {
-            tracing::warn!(%path, "{path} is no Parquet; its hits will be missed");
-            return Ok(None);
-        };
-        let batch = parquet_file::batch(&metadata).with_context(|| format!("reading {path}"))?;
+        let batch = footer::batch(&self.store, path).await?;
         Ok(batch.map(|batch| Account::of_batch(&batch)))
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct Built {
     pub(super) file: PathBuf,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// Rows of the part that hot objects brought.
+    pub(super) received: u64,
     pub(super) duplicates: u64,
     /// Names of the sources that have rows which orders cover.
     pub(super) erased_from: BTreeSet<String>,
@@ -253,6 +255,7 @@ impl Output {
 
     /// Takes over what the first pass counted; what it remembered of the rows is freed.
     fn begin(&mut self, plan: Plan) {
+        self.built.received = plan.received;
         self.built.duplicates = plan.duplicates;
         self.built.erased_from = plan.erased_from;
         self.footer = plan.footer;
@@ -273,6 +276,8 @@ impl Output {
     }
 
     fn finish(mut self, job: Job) -> anyhow::Result<Built> {
+        let unread = job.goals.unread().iter().copied();
+        self.footer.unmet = unread.filter(|site| self.footer.has(*site)).collect();
         self.writer.set(HOLDS_KEY, job.holds.to_footer());
         self.writer.set(MERGED_KEY, self.footer.to_footer());
         let path = &self.built.file;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::civil::Date;
+use lake::goals::Goals;
 use lake::layout::{self, Holds, Parts};
 use lake::limits::HOT_KEPT_MS;
 use lake::store::is_conflict;
@@ -79,6 +80,7 @@ impl Merge {
             any |= done.replaced;
             whole.rows += done.merged.rows;
             whole.bytes += done.merged.bytes;
+            whole.received += done.merged.received;
             whole.duplicates += done.merged.duplicates;
             erased_from.extend(done.erased_from);
         }
@@ -86,12 +88,12 @@ impl Merge {
         Ok(any.then_some(whole))
     }
 
-    /// Writes one table object anew without the rows that orders of erasure cover: its rows then.
+    /// Writes one table object anew without the rows that orders of erasure cover: its bytes then.
     pub(crate) async fn rewrite(&self, dt: Date, part: u16) -> anyhow::Result<u64> {
         let parts = self.parts(dt).await?;
         let done =
             self.merge_part(Job { dt, part, parts, anew: Anew::Nothing, rewrites: true }).await?;
-        Ok(u64::try_from(done.merged.rows)?)
+        Ok(done.merged.bytes)
     }
 
     /// Deletes hot objects that have rows which orders cover, now that every part of their date
@@ -155,7 +157,8 @@ impl Merge {
                 }
                 Attempt::Replaced(built) => {
                     tracing::info!(
-                        %dt, part, attempt, rows = built.rows, bytes = built.bytes,
+                        %dt, part, attempt, received = built.received, rows = built.rows,
+                        bytes = built.bytes,
                         duplicates = done.merged.duplicates, runs = built.runs,
                         standing = built.standing, spooled_bytes = built.spooled_bytes,
                         "date {dt} merged: {} rows", built.rows
@@ -186,11 +189,13 @@ impl Merge {
         let facts = table.get(usize::from(part)).cloned().unwrap_or_default();
         let names = hot.iter().map(|object| object.location.clone());
         let waiting: Vec<Path> = names.filter(|hot| !facts.holds.contains(hot)).collect();
-        let is_to_rewrite = rewrites && facts.lacks(&erasing.open) || anew.concerns(&facts);
+        let is_to_rewrite = rewrites && facts.lacks(&erasing.open)
+            || anew.concerns(&facts)
+            || self.can_meet_goals(&facts).await?;
         if waiting.is_empty() && !is_to_rewrite {
             return Ok(Attempt::Nothing(facts));
         }
-        let goals = self.goals.read(&self.store, self.clock.now_ms()).await?;
+        let goals = self.goals().await?;
         let scratch = Scratch::create(&self.scratch)?;
         build::phase("objects fetched");
         let fetched = fetch(&self.store, &scratch, (&path, &facts), &waiting).await?;
@@ -211,6 +216,7 @@ impl Merge {
         };
         let built = tokio::task::spawn_blocking(move || build::build(job));
         let built = built.await.context("the merge's thread ended")??;
+        done.merged.received = built.received;
         done.merged.duplicates = usize::try_from(built.duplicates)?;
         done.erased_from.extend(built.erased_from.iter().cloned());
         build::phase("object sent");
@@ -219,6 +225,15 @@ impl Merge {
             Err(error) if is_conflict(&error) => Ok(Attempt::Changed),
             Err(error) => Err(error).with_context(|| format!("replacing {path}")),
         }
+    }
+
+    async fn goals(&self) -> anyhow::Result<Goals> {
+        self.goals.read(&self.store, self.clock.now_ms()).await
+    }
+
+    /// Whether rows of a table object can meet goals that could not be read when they were merged.
+    pub(super) async fn can_meet_goals(&self, facts: &Facts) -> anyhow::Result<bool> {
+        Ok(facts.has_unmet() && facts.can_meet(&self.goals().await?))
     }
 
     /// What the new object holds. An entry goes only after its hot object has been deleted.

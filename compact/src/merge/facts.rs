@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use lake::goals::Goals;
 use lake::layout::{Holds, MergedFooter, name_hash};
 use lake::limits::{FOOTER_READ_BYTES, HOT_KEPT_MS};
 use lake::parquet_file;
@@ -28,10 +29,21 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Whether the table has held this hot object for a day, so that no reader can need it.
+    /// Whether the table has held this hot object for a day, so that no reader can need it. While
+    /// rows have goals to meet it stays: a date without hot objects is not looked at.
     pub(super) fn held_long_enough(&self, hot: &Path, now_ms: i64) -> bool {
         let held = self.holds.0.get(&name_hash(hot));
-        held.is_some_and(|&at| now_ms - at >= HOT_KEPT_MS)
+        held.is_some_and(|&at| now_ms - at >= HOT_KEPT_MS) && !self.has_unmet()
+    }
+
+    /// Whether there are rows of sites whose goals could not be read when they were merged.
+    pub(super) fn has_unmet(&self) -> bool {
+        self.merged.as_ref().is_some_and(|merged| !merged.unmet.is_empty())
+    }
+
+    /// Whether there are such rows that can meet their goals now.
+    pub(super) fn can_meet(&self, goals: &Goals) -> bool {
+        self.merged.as_ref().is_some_and(|merged| !merged.unmet.is_subset(goals.unread()))
     }
 
     /// Whether there is an object that has not applied all of these orders.

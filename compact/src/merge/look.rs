@@ -1,7 +1,7 @@
 //! What a scheduled run finds before it merges anything: which dates are due and for how long, and
 //! once an hour whether hits are missing, as far as accounts, hot objects and footers tell.
 //!
-//! It is looked at first, because a run that is killed at Lambda's time limit says nothing at its end.
+//! It is looked at first, so that a run that Lambda is about to cut off can say it all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,28 +1,43 @@
-//! The log events of a run of the merge.
+//! The log event of a run of the merge.
 
-use lake::limits::{LAMBDA_LONGEST_MS, MERGE_SLOW_MS};
+use std::time::Duration;
+
+use lake::limits::{LAMBDA_LONGEST_MS, MERGE_SAYS_BEFORE_MS, MERGE_SLOW_MS};
 use lake::metrics::{Ended, Line};
 
 use super::{Answer, Found, Merged};
 
 const SERVICE: &str = "merge";
 
-/// The line of what a scheduled run found, before it merges: one that takes too long does not end.
+/// How long a run that Lambda ends at `deadline_ms` (Unix milliseconds; 0 where it does not say) may
+/// take before its line is written: one that is cut off says nothing at its end.
 #[must_use]
-pub fn found(found: &Found, now_ms: i64) -> Line {
-    let late_s = u64::try_from(found.late_ms() / 1_000).unwrap_or_default();
-    let line = Line::meanwhile(SERVICE, now_ms).seconds("MergeLateSeconds", late_s);
-    found.unexplained.into_iter().fold(line, |line, hits| line.count("Unexplained", hits))
+pub fn patience(deadline_ms: u64, now_ms: i64) -> Duration {
+    let longest_ms = LAMBDA_LONGEST_MS.unsigned_abs();
+    let left_ms = match deadline_ms {
+        0 => longest_ms,
+        deadline_ms => deadline_ms.saturating_sub(u64::try_from(now_ms).unwrap_or_default()),
+    };
+    Duration::from_millis(left_ms.saturating_sub(MERGE_SAYS_BEFORE_MS))
 }
 
-/// The line of a run that ended with this answer, or with an error: then nothing is said of the
-/// dates that were merged all the same.
+/// The line of a run: what a scheduled one found before it merged, and the answer with which it
+/// ended; without one it failed or is about to be cut off, and nothing is said of the dates that
+/// were merged all the same.
 #[must_use]
-pub fn line(answer: Option<&Answer>, now_ms: i64, ended: Ended) -> Line {
+pub fn line(found: Option<&Found>, answer: Option<&Answer>, now_ms: i64, ended: Ended) -> Line {
     let dates = answer.map(|answer| answer.dates.as_slice()).unwrap_or_default();
     let sum = |of: fn(&Merged) -> u64| dates.iter().map(of).sum();
-    Line::new(SERVICE, now_ms, ended)
-        .detail("DatesMerged", dates.len() as u64)
+    let mut line = Line::new(SERVICE, now_ms, ended);
+    if let Some(found) = found {
+        let late_s = u64::try_from(found.late_ms() / 1_000).unwrap_or_default();
+        line = line.seconds("MergeLateSeconds", late_s);
+    }
+    if let Some(hits) = found.and_then(|found| found.unexplained) {
+        line = line.count("Unexplained", hits);
+    }
+    line.detail("DatesMerged", dates.len() as u64)
+        .detail("RowsReceived", sum(|date| date.received))
         .count("RowsWritten", sum(|date| date.rows as u64))
         .detail("DuplicatesDropped", sum(|date| date.duplicates as u64))
         .detail("MergesFailed", u64::from(answer.is_none()))
@@ -57,8 +72,8 @@ mod tests {
     fn what_was_found_is_said_and_what_was_not_looked_at_is_not() {
         let said = |late_ms: &[i64], unexplained| -> serde_json::Value {
             let due = late_ms.iter().map(|&late_ms| Due { dt: jiff::civil::Date::ZERO, late_ms });
-            let found_now = Found { due: due.collect(), unexplained, ..Found::default() };
-            let line = found(&found_now, 1);
+            let found = Found { due: due.collect(), unexplained, ..Found::default() };
+            let line = line(Some(&found), None, 1, Ended::default());
             serde_json::from_str(&line.text()).unwrap()
         };
         let late = said(&[0, 61_999, 2_000], Some(3));
@@ -66,7 +81,14 @@ mod tests {
         assert_eq!(said(&[], Some(0))["Unexplained"], 0);
         let idle = said(&[], None);
         assert_eq!((&idle["MergeLateSeconds"], idle.get("Unexplained")), (&0.into(), None));
-        assert_eq!((&idle["service"], idle.get("BatchDuration")), (&"merge".into(), None));
+        assert_eq!(idle["service"], "merge");
+    }
+
+    #[test]
+    fn a_run_that_is_about_to_be_cut_off_speaks_before() {
+        assert_eq!(patience(60_000, 10_000), Duration::from_secs(45));
+        assert_eq!(patience(60_000, 58_000), Duration::ZERO);
+        assert_eq!(patience(0, 10_000), Duration::from_secs(895), "nobody says when");
     }
 
     #[test]
@@ -82,13 +104,14 @@ mod tests {
 
     #[test]
     fn a_run_says_what_it_wrote_or_that_it_failed() {
-        let merged = Merged { rows: 3, bytes: 50, duplicates: 1, ..Merged::default() };
+        let merged = Merged { received: 2, rows: 3, bytes: 50, duplicates: 1, ..Merged::default() };
         let answer = Answer { dates: vec![merged.clone(), merged] };
         let said = |answer| -> serde_json::Value {
-            serde_json::from_str(&line(answer, 1, Ended::default()).text()).unwrap()
+            serde_json::from_str(&line(None, answer, 1, Ended::default()).text()).unwrap()
         };
         let done = said(Some(&answer));
         assert_eq!((&done["RowsWritten"], &done["DuplicatesDropped"]), (&6.into(), &2.into()));
+        assert_eq!((&done["RowsReceived"], done.get("MergeLateSeconds")), (&4.into(), None));
         assert_eq!((&done["BytesWritten"], &done["MergesFailed"]), (&100.into(), &0.into()));
         assert_eq!(said(None)["MergesFailed"], 1);
     }

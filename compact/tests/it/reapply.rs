@@ -1,17 +1,20 @@
 //! History worked out anew: bots by today's list, a site's goals by today's settings.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{RecordBatch, new_null_array};
 use compact::enrich::BOTS_VERSION;
-use compact::merge::{Anew, Merge};
+use compact::merge::{Anew, Merge, Request};
 use lake::columns::schema_for_reading;
 use lake::hit::Hit;
 use lake::layout::Batch;
 use lake::parquet_file::{self, decode, encode_hot};
 use lake::site::{SiteSettings, put_site};
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 use parquet::file::metadata::ParquetMetaDataReader;
 
-use crate::world::{START_MS, World, hits};
+use crate::world::{HOUR_MS, START_MS, World, hits};
 
 /// So little that everything goes over scratch in many buckets.
 const TINY_BYTES: usize = 600_000;
@@ -126,5 +129,49 @@ async fn a_sites_goals_are_reached_by_history_as_if_they_had_always_been_there()
         merge.reapply(Anew::Goals(1)).await.unwrap();
         assert_eq!(world.table().await, always.table().await, "of site 1, and of no other");
         assert!(world.table().await.num_rows() > before.num_rows());
+    }
+}
+
+/// The settings of a site as a newer program writes them, and as they were.
+async fn made_unreadable(world: &World, site: i32) -> bytes::Bytes {
+    let path = Path::from(format!("settings/sites/{site}.json"));
+    let was = world.store.get(&path).await.unwrap().bytes().await.unwrap();
+    let mut stored: serde_json::Value = serde_json::from_slice(&was).unwrap();
+    stored["settings"]["of_a_newer_program"] = true.into();
+    world.put(&path, stored.to_string().into_bytes()).await;
+    was
+}
+
+#[tokio::test]
+async fn a_site_whose_settings_cannot_be_read_stops_no_merge_and_its_hits_meet_their_goals_later() {
+    let hits = hits(8, 200);
+    let mut always = World::new();
+    for site in [1, 2] {
+        put_goal(&always, site).await;
+    }
+    always.append(&hits, 50).await;
+    always.merge().merge_all().await.unwrap();
+    for memory_bytes in [512 << 20, TINY_BYTES] {
+        let mut world = World::new();
+        for site in [1, 2] {
+            put_goal(&world, site).await;
+        }
+        let was = made_unreadable(&world, 1).await;
+        let merge = merge(&world, memory_bytes);
+        for hits in hits.chunks(50) {
+            world.append(hits, 50).await;
+            assert_eq!(merge.merge_all().await.unwrap().dates.len(), 1);
+        }
+        assert_eq!(world.footer().await.unmet, BTreeSet::from([1]));
+        world.clock.advance(25 * HOUR_MS);
+        assert!(merge.handle(Request::default()).await.unwrap().dates.is_empty());
+        assert_eq!(world.hot().await.len(), 4, "else the date would not be looked at again");
+
+        world.put(&Path::from("settings/sites/1.json"), was).await;
+        merge.handle(Request::default()).await.unwrap();
+        assert_eq!(world.table().await, always.table().await);
+        assert!(world.footer().await.unmet.is_empty());
+        merge.handle(Request::default()).await.unwrap();
+        assert!(world.hot().await.is_empty());
     }
 }

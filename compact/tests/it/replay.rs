@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use compact::merge::Request;
@@ -72,6 +73,38 @@ async fn a_replay_killed_at_any_call_is_ended_by_the_next() {
             }
         }
     }
+}
+
+/// Records 3 and 9 were appended by a run that was killed before it removed them; a newer program
+/// reads 5 too.
+#[tokio::test]
+async fn a_record_between_two_that_a_killed_replay_appended_is_not_lost() {
+    let world = World::new();
+    let mut known = std::collections::HashSet::new();
+    let mut hits = hits(11, 30);
+    hits.retain(|hit| known.insert(hit.id));
+    put(&world, 3, &hits[0].encode()).await;
+    put(&world, 5, b"of a later version").await;
+    put(&world, 9, &hits[1].encode()).await;
+    let is_hot = |paths: &[Path]| paths.iter().any(|path| path.as_ref().starts_with("hot/"));
+    for after in 0.. {
+        let store: StoreRef = Arc::new(FaultyStore::dying(Arc::clone(&world.store), after, false));
+        assert!(replay(&store).run().await.is_err(), "killed before it removed anything");
+        if is_hot(&world.list(&Path::default()).await) {
+            break;
+        }
+    }
+    put(&world, 5, &hits[2].encode()).await;
+    let done = replay(&world.store).run().await.unwrap();
+    assert_eq!(done, Replayed { replayed: 3, unreadable: 0, parked: 0 });
+    world.merge().merge_all().await.unwrap();
+    let table = world.table().await;
+    let ids = table.column_by_name("hit_id").unwrap().as_string::<i32>();
+    let mut ids: Vec<&str> = ids.iter().flatten().collect();
+    ids.sort_unstable();
+    let mut expected: Vec<String> = hits[..3].iter().map(|hit| hit.id.to_string()).collect();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
 }
 
 /// Distinct hits of [`rejected`].

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use lake::hit::{Attribution, Hit, Id64, Timings};
 use lake::limits::{
-    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REFERRER_BYTES,
-    MAX_TEXT_BYTES, MAX_TIMING_MS,
+    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_ITEMS_BYTES,
+    MAX_REFERRER_BYTES, MAX_TEXT_BYTES, MAX_TIMING_MS,
 };
 
 pub use super::parameters::Parameters;
@@ -148,7 +148,8 @@ fn timings(p: &Parameters<'_>) -> Result<Timings, Drop> {
 }
 
 /// What has no column of its own, so that it is not lost: one JSON object of texts. What does not
-/// fit within [`MAX_EXTRA_BYTES`] is left out, name by name.
+/// fit within [`MAX_EXTRA_BYTES`] is left out, name by name, and so are items of an order above
+/// [`MAX_ITEMS_BYTES`]: `truncated` names them.
 fn extra(p: &Parameters<'_>) -> Option<String> {
     let named = [
         ("_pks", &p.pks),
@@ -167,6 +168,10 @@ fn extra(p: &Parameters<'_>) -> Option<String> {
     ];
     let mut kept = serde_json::Map::new();
     let mut room = MAX_EXTRA_BYTES;
+    let mut truncated = String::new();
+    if p.ec_items.as_ref().is_some_and(|items| items.len() > MAX_ITEMS_BYTES) {
+        truncated.push_str("ec_items ");
+    }
     for (name, value) in named {
         let Some(value) = text(value.as_deref()).filter(|value| !matches!(*value, "{}" | "[]"))
         else {
@@ -176,7 +181,13 @@ fn extra(p: &Parameters<'_>) -> Option<String> {
         if used <= room {
             room -= used;
             kept.insert(name.to_owned(), value.into());
+        } else {
+            truncated.push_str(name);
+            truncated.push(' ');
         }
+    }
+    if !truncated.is_empty() {
+        kept.insert("truncated".to_owned(), truncated.trim_end().into());
     }
     (!kept.is_empty()).then(|| serde_json::Value::Object(kept).to_string())
 }

@@ -1,6 +1,7 @@
 //! Matomo's table of answers and parameters (matomo.md 1).
 
 use lake::hit::Kind;
+use lake::limits::{MAX_EXTRA_BYTES, MAX_ITEMS_BYTES};
 
 use crate::world::{Answer, NOW_MS, World, event};
 
@@ -283,6 +284,21 @@ fn nothing_that_is_sent_is_thrown_away() {
         (hit.order_items.as_deref(), hit.extra.as_deref()),
         (Some("[]"), Some(r#"{"ec_tx":"5"}"#))
     );
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let world = world();
+    let order = "/matomo.php?idsite=1&rec=1&idgoal=0&ec_id=A-1&revenue=1";
+    let (items, skus) = ("i".repeat(MAX_ITEMS_BYTES), "s".repeat(MAX_EXTRA_BYTES - "_pks".len()));
+    world.get(&format!("{order}&ec_items={items}&_pks={skus}"));
+    let hit = world.hit();
+    assert_eq!(hit.order_items, Some(items.clone()));
+    assert!(!hit.extra.unwrap().contains("truncated"));
+    world.get(&format!("{order}&ec_items={items}i&_pks={skus}s&ec_tx=5"));
+    let hit = world.hit();
+    assert_eq!((hit.order_id.as_deref(), hit.order_items), (Some("A-1"), None));
+    assert_eq!(hit.extra.as_deref(), Some(r#"{"ec_tx":"5","truncated":"ec_items _pks"}"#));
 }
 
 #[test]

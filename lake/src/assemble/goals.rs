@@ -1,5 +1,5 @@
 //! What goals each hit reached: as its row says, or, for hits that no merge has seen, by the
-//! goals in force.
+//! goals in force. Where these cannot be read a hit reaches none, and its row does not say so.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,12 @@ use crate::goals::{Candidate, Goals, Reached, from_text, to_text};
 pub(super) struct Sets {
     sets: Vec<Vec<Reached>>,
     texts: Vec<String>,
+    /// Or [`UNMET`].
     of_row: Vec<u32>,
 }
+
+/// Of a row whose site's goals could not be read.
+const UNMET: u32 = u32::MAX;
 
 impl Sets {
     pub(super) fn read(
@@ -38,6 +42,7 @@ impl Sets {
         for &row in order {
             let set = match kept.key(row as usize) {
                 Some(key) => of_value.get(key).copied().unwrap_or_default(),
+                None if goals.unread().contains(&inputs.site(row)) => UNMET,
                 None if goals.has(inputs.site(row)) => {
                     let candidate = fields.candidate(inputs, row);
                     sets.of(to_text(&goals.reached(inputs.site(row), &candidate)))
@@ -48,13 +53,19 @@ impl Sets {
                 *of_row = set;
             }
         }
-        let sets = sets.texts;
-        Ok(Self { sets: sets.iter().map(|text| from_text(text)).collect(), texts: sets, of_row })
+        let texts = sets.texts;
+        let sets = texts.iter().map(|text| from_text(text)).collect();
+        Ok(Self { sets, texts, of_row })
     }
 
     /// The set of a row.
     pub(super) fn of(&self, row: u32) -> u32 {
-        self.of_row.get(row as usize).copied().unwrap_or_default()
+        self.kept(row).unwrap_or_default()
+    }
+
+    /// The same, or nothing while its site's goals cannot be read: a later merge asks again.
+    pub(super) fn kept(&self, row: u32) -> Option<u32> {
+        self.of_row.get(row as usize).copied().filter(|set| *set != UNMET)
     }
 
     pub(super) fn sets(&self) -> &[Vec<Reached>] {

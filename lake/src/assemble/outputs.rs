@@ -159,7 +159,8 @@ impl<'a> Rows<'a> {
 
     fn goals(&self) -> Result<ArrayRef, ArrowError> {
         let set = |row: &Placed| {
-            (row.pattern == HIT).then(|| i32::try_from(self.goals.of(row.raw)).ok()).flatten()
+            let kept = self.goals.kept(row.raw).filter(|_| row.pattern == HIT);
+            kept.and_then(|set| i32::try_from(set).ok())
         };
         let keys: Int32Array = self.rows.iter().map(set).collect();
         let texts = StringArray::from_iter_values(self.goals.texts());

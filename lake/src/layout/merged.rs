@@ -45,6 +45,8 @@ pub struct MergedFooter {
     pub orders: BTreeSet<String>,
     /// The lists that marked the rows as bots' (their version); empty where that is not known.
     pub bots: String,
+    /// Sites of which rows have met no goals yet, because their settings could not be read.
+    pub unmet: BTreeSet<i32>,
 }
 
 /// The same as JSON: one short array an entry.
@@ -61,29 +63,32 @@ struct Footer {
     orders: BTreeSet<String>,
     #[serde(default)]
     bots: String,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unmet: BTreeSet<i32>,
 }
 
 impl From<Footer> for MergedFooter {
     fn from(footer: Footer) -> Self {
-        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots } = footer;
+        let Footer { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots, unmet } =
+            footer;
         let counts = counts.into_iter().map(|(site, hour, read, kept, duplicates)| {
             ((site, hour), Counted { read, kept, duplicates })
         });
         let counts = counts.collect();
-        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots }
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots, unmet }
     }
 }
 
 impl From<MergedFooter> for Footer {
     fn from(merged: MergedFooter) -> Self {
-        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots } =
+        let MergedFooter { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots, unmet } =
             merged;
         let counts =
             counts.into_iter().map(|((site, hour), Counted { read, kept, duplicates })| {
                 (site, hour, read, kept, duplicates)
             });
         let counts = counts.collect();
-        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots }
+        Self { rules, parts, hot_rows, hot_bytes, counts, erased, orders, bots, unmet }
     }
 }
 
@@ -144,12 +149,16 @@ mod tests {
         merged.entry(1, HOUR_US).kept += 2;
         merged.entry(7, -1).duplicates += 1;
         let old = merged.to_footer();
-        assert!(!old.contains("erased"), "as it was before there were orders: {old}");
+        assert!(
+            !old.contains("erased") && !old.contains("unmet"),
+            "as it was before there were orders: {old}"
+        );
         assert_eq!(MergedFooter::from_footer(&old).unwrap(), merged);
         for received_ms in [0, HOUR_US / 1_000 - 1] {
             RowsOfHour::add(&mut merged.erased, 1, received_ms, 1);
         }
         merged.orders.insert("1-a".to_owned());
+        merged.unmet.insert(7);
         assert_eq!(merged.erased, [RowsOfHour { site: 1, hour_ms: 0, rows: 2 }]);
         assert!(merged.has(1) && !merged.has(7) && !merged.has(2));
         assert_eq!(MergedFooter::from_footer(&merged.to_footer()).unwrap(), merged);

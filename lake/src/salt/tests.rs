@@ -79,6 +79,31 @@ async fn an_import_never_uses_a_days_own_salt_after_its_time() {
     assert_ne!(salts.get(Identity::Daily, day).await.unwrap(), own);
 }
 
+/// One part of a log is imported within the time of the day's own salt, the other after it.
+#[tokio::test]
+async fn a_day_without_hits_of_its_own_gets_one_salt_however_late_its_log_is_imported() {
+    let now_ms = now_ms();
+    let day = today(now_ms - 5 * DAY_MS);
+    for (has_own_hits, one_set) in [(false, true), (true, false)] {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        if has_own_hits {
+            let (salts, _) = instance(&store, 1, now_ms - 5 * DAY_MS);
+            salts.get(Identity::Daily, day).await.unwrap();
+        }
+        let (first, clock) = instance(&store, 2, now_ms);
+        let within = first.get(Identity::Daily, day).await.unwrap();
+        let other = instance(&store, 3, now_ms + DAY_MS).0;
+        assert_eq!(other.get(Identity::Daily, day).await.unwrap(), within);
+        clock.advance(10 * DAY_MS);
+        delete_expired_salts(&store, clock.now_ms()).await.unwrap();
+        // Beacons and log share the own salt; that it does not outlive its time is worth more.
+        let after = first.get(Identity::Daily, day).await.unwrap();
+        assert_eq!(after == within, one_set);
+        let restarted = instance(&store, 4, clock.now_ms()).0;
+        assert_eq!(restarted.get(Identity::Daily, day).await.unwrap(), after);
+    }
+}
+
 #[test]
 fn periods_have_one_salt_each() {
     let key = |identity, day| Key::new(identity, day, 0);

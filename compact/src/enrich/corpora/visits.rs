@@ -154,6 +154,10 @@ fn referrers_of_recorded_visits_agree() {
             }
         }
     }
+    if all == 0 {
+        // Each file that is not here was said to be skipped.
+        return;
+    }
     println!("recorded visits: {agreed} of {all} agree");
     assert!(agreed * 100 >= all * 99);
 }

@@ -35,10 +35,13 @@ struct Of {
 pub(super) struct Plan {
     out: Bits,
     components: Components,
-    /// Whether rows may stand: the table was written by the same rules.
+    /// Whether rows may stand: the table was written by the same rules, and none of them is to meet
+    /// its goals yet.
     pub(super) may_stand: bool,
     buckets: usize,
     pub(super) footer: MergedFooter,
+    /// Rows of the part that hot objects brought.
+    pub(super) received: u64,
     pub(super) duplicates: u64,
     /// By site and hour of receipt (its start, Unix milliseconds): rows that orders cover.
     erased: BTreeMap<(i32, i64), u64>,
@@ -56,7 +59,9 @@ impl Plan {
         let mut plan = Self {
             out: Bits::new(usize::try_from(memory.rows)?),
             components: Components::new(memory.rows, memory.slots_bytes),
-            may_stand: footer.rules == RULES_VERSION && job.anew == Anew::Nothing,
+            may_stand: footer.rules == RULES_VERSION
+                && job.anew == Anew::Nothing
+                && footer.unmet.is_subset(job.goals.unread()),
             buckets: memory.buckets,
             footer: MergedFooter {
                 rules: RULES_VERSION.to_owned(),
@@ -65,6 +70,7 @@ impl Plan {
                 bots: String::new(),
                 ..footer
             },
+            received: 0,
             duplicates: 0,
             erased: BTreeMap::new(),
             erased_from: BTreeSet::new(),
@@ -141,6 +147,7 @@ impl Plan {
             return Ok(());
         }
         self.footer.entry(site, received_us).read += u64::from(of.is_read);
+        self.received += u64::from(!of.is_table);
         if of.is_erased {
             *self
                 .erased

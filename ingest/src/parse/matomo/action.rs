@@ -65,7 +65,7 @@ fn conversion(p: &Parameters<'_>, goal: i64) -> Result<(Kind, Hit), Drop> {
         let hit = Hit { goal_id: Some(goal), revenue: revenue(p), ..Hit::default() };
         return Ok((Kind::Goal, hit));
     }
-    // A part of the items would be no JSON: too many are left out whole.
+    // A part of the items would be no JSON: too many are left out whole, and `extra` says so.
     let items = text(p.ec_items.as_deref()).filter(|items| items.len() <= MAX_ITEMS_BYTES);
     let hit = Hit {
         order_id: short(&p.ec_id),
