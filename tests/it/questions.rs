@@ -228,10 +228,17 @@ fn a_question_as_json_is_the_same_question() {
             (r#"{"sites":1,"metrics":[["visits"]]}"#, "metrics"),
             (r#"{"sites":1,"limit":1.5}"#, "limit"),
             (r#"{"sites":{}}"#, "sites"),
+            (r#"{"sites":1,"by":"page","by":"device"}"#, "by"),
+            (r#"{"sites":1,"by":null,"b\u0079":"device"}"#, "by"),
+            (r#"{"sites":1,"filter":["country==GB","country==DE"]}"#, "filter"),
+            (r#"{"sites":1,"date":["2026-03-09","2026-03-10"]}"#, "date"),
         ] {
             let (status, problem) = post(body).await;
             assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{body}");
         }
+        let listed = post(r#"{"sites":1,"filter":["country==GB","country==DE"]}"#).await.1;
+        let said = listed["detail"].as_str().unwrap();
+        assert!(said.contains("; between must all hold, with , between one of them"), "{said}");
         let of_bytes = |bytes: usize| format!("{}{}", " ".repeat(bytes - 11), r#"{"sites":1}"#);
         for (bytes, status) in [
             (MAX_QUESTION_BYTES - 1, 200),
