@@ -131,7 +131,9 @@ impl Query {
         }
         let listed = self.list(&prepared.planned).await?;
         let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
-        if version::has(&request.event.headers, &tag) && !question.explain {
+        let event = request.event;
+        let asks_again = version::has((&event.request_context.http.method, &event.headers), &tag);
+        if asks_again && !question.explain {
             let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
             return Ok(unchanged.with(version::headers(&tag)));
         }
@@ -142,7 +144,7 @@ impl Query {
         }
         let found = self.count(&prepared.planned, listed).await?;
         let (kind, Written { body, next }) = prepared.write(found)?;
-        let next = next.and_then(|next| next_page(request.event, question, &next));
+        let next = next.and_then(|next| next_page(event, question, &next));
         let kept = if question.explain { Vec::new() } else { version::headers(&tag) };
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
