@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
-use lake::site::{Identity, Site, list_sites};
+use lake::site::{Site, list_sites};
 use lake::store::StoreRef;
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
@@ -249,12 +249,9 @@ impl Prepared {
             plan: Arc::clone(plan),
             counted,
         });
-        let identities: Vec<Identity> =
-            self.asked.iter().map(|asked| asked.site.settings.identity).collect();
         let facts = Facts {
             by_sites: self.by_sites,
             timezone: timezone(&self.asked),
-            identities: &identities,
             waiting: &waiting,
             today: self.today,
             as_of_ms,
