@@ -203,9 +203,10 @@ impl Query {
 
     /// Counts the question and, side by side, that of the dates it is compared with.
     async fn count(&self, planned: &Planned, [now, before]: [Listed; 2]) -> Result<Found, Failed> {
+        let memory = self.scanner.memory();
         let scans = futures_util::future::try_join(
-            self.scanner.scan(&planned.now, now),
-            self.scanner.scan(&planned.before, before),
+            self.scanner.scan(&planned.now, now, &memory),
+            self.scanner.scan(&planned.before, before, &memory),
         );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
         Ok(Found {

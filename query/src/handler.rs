@@ -108,7 +108,8 @@ impl Query {
     /// The same with these settings.
     #[must_use]
     pub fn with_settings(self, settings: ApiSettings) -> Self {
-        Self { settings, ..self }
+        let scanner = self.scanner.with_memory(settings.question_bytes);
+        Self { settings, scanner, ..self }
     }
 
     /// The same, whose answers above so many bytes go to the store and come back as a link.

@@ -150,7 +150,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
     let sites = [(Arc::clone(&plan), beside.to_vec())];
     let listed = scanner.list(&sites).await.unwrap();
-    let scanned = scanner.scan(&sites, listed).await.unwrap();
+    let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
     (plan, scanned)
 }
 
@@ -342,12 +342,13 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let scanner = Scanner::new(Arc::clone(&store));
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
-        let pool = Arc::new(Pool::new(&plan));
+        let pool = Arc::new(Pool::new(&plan, &scanner.memory()));
         date::count(&scanner, &plan, (DAY, &Orders::default()), (objects, None), &pool)
             .await
             .unwrap();
         let sites = [(Arc::clone(&plan), vec![DAY])];
-        let again = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
+        let listed = scanner.list(&sites).await.unwrap();
+        let again = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
 }
@@ -361,7 +362,8 @@ fn what_waits_is_opened_once_for_all_sites() {
         let (question, work) = (question("from=2026-11-24"), Arc::new(Work::default()));
         let of = |site| Plan { work: Arc::clone(&work), ..plan(site, &question) };
         let sites = [1, 2, 3].map(|site| (Arc::new(of(site)), vec![DAY]));
-        let scanned = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
+        let listed = scanner.list(&sites).await.unwrap();
+        let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert!(scanned.waiting.contains(&DAY));
         assert_eq!(work.explained()["objects"], 2);
     });
@@ -466,10 +468,11 @@ fn what_needs_too_much_memory_is_refused() {
             ask(&scanner, &question("from=2026-11-24&by=page,title&metrics=visitors")).await.0;
         let sites = [(Arc::clone(&plan), vec![DAY])];
         let within = async |bytes: usize| {
-            let pool = Arc::new(pool::Pool::bounded(&plan, bytes));
+            let memory = Memory::new(bytes);
+            let pool = Arc::new(Pool::new(&plan, &memory));
             let lists = scanner.lists(&[DAY], &BTreeSet::from([plan.site])).await?;
             let counted = scanner.count(&sites, lists, &pool).await;
-            counted.map(|_| pool.bytes())
+            counted.map(|_| memory.bytes())
         };
         let needed = within(usize::MAX).await.unwrap();
         assert!(needed > 1000, "{needed}");
@@ -477,6 +480,65 @@ fn what_needs_too_much_memory_is_refused() {
         let refused = within(needed - 1).await.unwrap_err();
         assert!(matches!(refused, ScanError::TooLarge { limit } if limit == needed - 1));
         assert!(refused.to_string().contains("fewer dimensions"), "{refused}");
+    });
+}
+
+/// The question of a pool of 2,000 hits of which some wait; its memory is that of `bytes`.
+async fn refused_at(bytes: usize, waiting: usize) -> Option<ScanError> {
+    let seeds: Vec<u64> = (0..2_000).collect();
+    let (merged, waiting) = seeds.split_at(seeds.len() - waiting);
+    let scanner = Scanner::new(store(merged, &[waiting.to_vec()]).await).with_memory(bytes);
+    let plan = Arc::new(plan(1, &question("from=2026-11-24&metrics=hits")));
+    let sites = [(Arc::clone(&plan), vec![DAY])];
+    let listed = scanner.list(&sites).await.unwrap();
+    scanner.scan(&sites, listed, &scanner.memory()).await.err()
+}
+
+#[test]
+fn what_waits_needs_memory_that_is_refused_before_it_is_read() {
+    run(async {
+        // Ids of a thousand hits.
+        let few = 1_000 * 3 * 36;
+        assert!(refused_at(few, 0).await.is_none(), "none of them is needed");
+        let refused = refused_at(few, 1).await;
+        assert!(matches!(refused, Some(ScanError::TooLarge { limit }) if limit == few));
+        assert!(refused_at(100 * few, 1).await.is_none());
+    });
+}
+
+#[test]
+fn the_rows_of_a_day_need_memory() {
+    run(async {
+        let seeds: Vec<u64> = (0..500).collect();
+        let rows = async |bytes: usize, waiting: usize| {
+            let (merged, waiting) = seeds.split_at(seeds.len() - waiting);
+            let scanner = Scanner::new(store(merged, &[waiting.to_vec()]).await);
+            let scanner = scanner.with_memory(bytes);
+            let plan = plan(1, &question("from=2026-11-24&metrics=hits,users&by=page"));
+            scanner.rows(&Arc::new(plan), &[DAY]).await.map(|rows| rows.len())
+        };
+        for waiting in [0, 1] {
+            assert!(rows(MAX_COUNTED_BYTES, waiting).await.unwrap() > 0);
+            assert!(matches!(rows(1_000, waiting).await, Err(ScanError::TooLarge { .. })));
+        }
+    });
+}
+
+#[test]
+fn both_ranges_of_a_comparison_share_one_memory() {
+    let seeds: Vec<u64> = (0..300).collect();
+    run(async {
+        let scanner = Scanner::new(store(&seeds, &[]).await);
+        let plan = Arc::new(plan(1, &question("from=2026-11-24&by=page,title&metrics=visitors")));
+        let sites = [(Arc::clone(&plan), vec![DAY])];
+        let scan = async |memory: &Arc<Memory>| {
+            let listed = scanner.list(&sites).await.unwrap();
+            scanner.scan(&sites, listed, memory).await.map(|_| memory.bytes())
+        };
+        let one = scan(&Memory::new(usize::MAX)).await.unwrap();
+        let memory = Memory::new(one * 2 - 1);
+        assert!(scan(&memory).await.is_ok());
+        assert!(matches!(scan(&memory).await, Err(ScanError::TooLarge { .. })));
     });
 }
 
