@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 
 import athena_emulator
-from harness import Serve
+from harness import ROOT, Serve
 
 DAY = "2025-03-10"
 RANGE = f"from={DAY}&to={DAY}"
@@ -204,6 +204,23 @@ def test_a_question_in_a_body_and_a_named_report(here):
     assert problem(ask(here, "/v1/queries", body={}))[1]["parameter"] == "sites"
     assert problem(ask(here, "/v1/queries"))[0] == 405
     assert problem(ask(here, metrics("engine=duckdb")))[1]["allowed"] == ["auto", "scan", "athena"]
+
+
+def test_every_example_of_the_description_is_answered(tmp_path):
+    description = json.loads((ROOT / "docs/openapi.json").read_text())
+    examples = description["paths"]["/v1/queries"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    with running(tmp_path) as here:
+        for site in (1, 2):
+            path = here.data / "site.json"
+            path.write_text(json.dumps({"id": site, "segments": [{"name": "uk", "filter": "country==GB"}]}))
+            assert here.command("site", "put", path).returncode == 0
+        here.kill()
+        here.start()  # reads the settings anew
+        for name, example in examples.items():
+            status, headers, body = ask(here, "/v1/queries", body=example["value"])
+            assert status == 202, (name, body)
+            assert end(here, headers["Location"])[0] == 200, name
+    assert examples
 
 
 def test_explain_says_what_athena_read(here):
