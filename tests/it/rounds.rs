@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::distant::DistantStore;
 use crate::house::{House, batch, http_event};
+use crate::questions::BROWSER;
 
 #[test]
 fn a_quarter_waits_four_times_for_the_store_cold_and_twice_warm() {
@@ -53,7 +54,8 @@ fn a_quarter_waits_four_times_for_the_store_cold_and_twice_warm() {
 
 /// More hits than one read takes, each with long texts of its own.
 async fn large_date(house: &House) {
-    let headers = json!({"authorization": format!("Bearer {}", house.token)});
+    let token = format!("Bearer {}", house.token);
+    let headers = json!({"authorization": token, "user-agent": BROWSER});
     let random = SeededRandom::new(3);
     let text = |digits: usize| -> String {
         (0..digits / 32).map(|_| format!("{:032x}", random.next_u128())).collect()
