@@ -106,11 +106,7 @@ fn allow_origin(headers: &mut HeaderMap, origin: Option<&HeaderValue>, origins: 
 }
 
 /// Text goes as text; other bytes go as API Gateway wants them, in base64.
-fn put_body(
-    response: &mut ApiGatewayV2httpResponse,
-    body: Vec<u8>,
-    coding: Option<Coding>,
-) {
+fn put_body(response: &mut ApiGatewayV2httpResponse, body: Vec<u8>, coding: Option<Coding>) {
     let coding = coding.filter(|_| body.len() >= COMPRESSED_FROM_BYTES);
     let compressed = coding.and_then(|coding| Some((coding, compressed(coding, &body).ok()?)));
     let body = match compressed {
@@ -175,8 +171,11 @@ mod tests {
         for bytes in [0, 10, COMPRESSED_FROM_BYTES, COMPRESSED_FROM_BYTES * 100] {
             let get = got(None, bytes);
             let Some(Body::Text(text)) = &get.body else { panic!("no text") };
-            let length =
-                if get.is_base64_encoded { STANDARD.decode(text).unwrap().len() } else { text.len() };
+            let length = if get.is_base64_encoded {
+                STANDARD.decode(text).unwrap().len()
+            } else {
+                text.len()
+            };
             let head = for_method(get, &Method::HEAD);
             assert_eq!((&head.headers[CONTENT_LENGTH], head.body), (&length.into(), None));
         }

@@ -257,7 +257,10 @@ fn text_of(name: &str, value: &Json) -> Result<String, Refused> {
             (_, "filter") => "filter must be one text: conditions with ; between must all hold, \
                 with , between one of them (country==GB;device==mobile,device==tablet)"
                 .to_owned(),
-            _ => format!("{name} must be text, a number, true or false; lists are for {}", LISTS.join(", ")),
+            _ => format!(
+                "{name} must be text, a number, true or false; lists are for {}",
+                LISTS.join(", ")
+            ),
         };
         Refused::new(name, &value.to_string(), detail)
     })

@@ -76,7 +76,8 @@ pub(super) async fn hot(
     let got = store.get_opts(path, GetOptions::default()).await.map_err(reading)?;
     let bytes = got.bytes().await.map_err(reading)?;
     work.add_bytes(bytes.len());
-    let footer = read_footer(store, (path, None), (bytes.len() as u64, bytes.clone()), &work).await?;
+    let footer =
+        read_footer(store, (path, None), (bytes.len() as u64, bytes.clone()), &work).await?;
     Ok(Opened { path: path.clone(), e_tag: None, footer, whole: Some(bytes), work })
 }
 

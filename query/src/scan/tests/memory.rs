@@ -48,9 +48,9 @@ fn what_waits_needs_memory_that_is_refused_before_it_is_read() {
         // Ids of a thousand hits.
         let few = 1_000 * 3 * 36;
         assert!(refused_at(few, 0).await.is_none(), "none of them is needed");
-        let refused = refused_at(few, 1).await;
+        let refused = refused_at(few, 20).await;
         assert!(matches!(refused, Some(ScanError::TooLarge { limit }) if limit == few));
-        assert!(refused_at(100 * few, 1).await.is_none());
+        assert!(refused_at(100 * few, 20).await.is_none());
     });
 }
 
