@@ -11,6 +11,11 @@ import emulators as emulation  # noqa: E402
 import harness  # noqa: E402
 
 
+def pytest_terminal_summary(terminalreporter):
+    """At the end: pytest leaves its header out where it is quiet."""
+    terminalreporter.write_line(f"HITLAKE_QUESTIONS={harness.QUESTIONS_SEED}: the seed of tests/questions")
+
+
 @pytest.fixture(scope="session")
 def shared():
     """Folder of real input; the test skips where it is absent."""

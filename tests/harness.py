@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import urllib.error
@@ -15,6 +16,8 @@ PROGRAM = PROGRAMS / "hitlake"
 SHARED = ROOT.parent / "shared" / "data"
 # How many times as long as in CI the long proofs go on; `make soak` sets it.
 SOAK = int(os.environ.get("HITLAKE_SOAK", "1"))
+# What tests/questions draws its questions from: the same in CI each time.
+QUESTIONS_SEED = int(os.environ.get("HITLAKE_QUESTIONS", 713775787 if SOAK == 1 else random.SystemRandom().randrange(10**9)))
 
 
 class Serve:

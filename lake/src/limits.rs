@@ -185,8 +185,8 @@ pub const MAX_TIMING_MS: i32 = 16_777_215;
 pub const MAX_QUESTION_DIMENSIONS: usize = 3;
 /// Levels of the path in `by=section` (matomo.md 3.7).
 pub const MAX_SECTION_DEPTH: usize = 10;
-/// Bytes of rows, visitors and users that one question keeps in memory, all together: 512 MiB. A
-/// question that needs more is refused.
+/// Bytes of rows, visitors, users and waiting hits that one question keeps in memory, all together:
+/// 512 MiB, in a smaller function half of its memory. A question that needs more is refused.
 pub const MAX_COUNTED_BYTES: usize = 512 * 1024 * 1024;
 /// Table objects up to this are read whole in one GET: 1 MiB.
 pub const QUERY_SMALL_OBJECT_BYTES: u64 = 1024 * 1024;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
-use lake::site::{Identity, Site, list_sites};
+use lake::site::{Site, list_sites};
 use lake::store::StoreRef;
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
@@ -28,6 +28,9 @@ use crate::scan::Listed;
 use crate::sql::Unsaid;
 use crate::version::{self, Asking};
 use crate::work::Work;
+
+/// In no zone does a day begin this long before it does in UTC.
+const FIRST_TO_BEGIN_MS: i64 = 16 * 3_600_000;
 
 /// The sites of `sites=1,2`; none for `sites=all`.
 pub(crate) fn sites(text: Option<&str>) -> Result<Option<Vec<i32>>, Refused> {
@@ -131,7 +134,9 @@ impl Query {
         }
         let listed = self.list(&prepared.planned).await?;
         let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
-        if version::has(&request.event.headers, &tag) && !question.explain {
+        let event = request.event;
+        let asks_again = version::has((&event.request_context.http.method, &event.headers), &tag);
+        if asks_again && !question.explain {
             let unchanged = Answered::new(304, question.format.media_type(), Vec::new());
             return Ok(unchanged.with(version::headers(&tag)));
         }
@@ -142,7 +147,7 @@ impl Query {
         }
         let found = self.count(&prepared.planned, listed).await?;
         let (kind, Written { body, next }) = prepared.write(found)?;
-        let next = next.and_then(|next| next_page(request.event, question, &next));
+        let next = next.and_then(|next| next_page(event, question, &next));
         let kept = if question.explain { Vec::new() } else { version::headers(&tag) };
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
@@ -198,9 +203,10 @@ impl Query {
 
     /// Counts the question and, side by side, that of the dates it is compared with.
     async fn count(&self, planned: &Planned, [now, before]: [Listed; 2]) -> Result<Found, Failed> {
+        let memory = self.scanner.memory();
         let scans = futures_util::future::try_join(
-            self.scanner.scan(&planned.now, now),
-            self.scanner.scan(&planned.before, before),
+            self.scanner.scan(&planned.now, now, &memory),
+            self.scanner.scan(&planned.before, before, &memory),
         );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
         Ok(Found {
@@ -244,12 +250,9 @@ impl Prepared {
             plan: Arc::clone(plan),
             counted,
         });
-        let identities: Vec<Identity> =
-            self.asked.iter().map(|asked| asked.site.settings.identity).collect();
         let facts = Facts {
             by_sites: self.by_sites,
             timezone: timezone(&self.asked),
-            identities: &identities,
             waiting: &waiting,
             today: self.today,
             as_of_ms,
@@ -333,10 +336,14 @@ fn calendar(question: &Question, site: &Site) -> Calendar {
     Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
 }
 
-/// The zone that is the site's own on a day.
+/// The zone that is in force when a day of the site's begins.
 fn zone_on(site: &Site, day: Date) -> TimeZone {
-    let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC);
-    site.zone_at(noon.map_or(0, |noon| noon.timestamp().as_millisecond()))
+    let begins_ms = |zone| {
+        let start = day.to_zoned_datetime(zone);
+        start.map_or(0, |start| start.timestamp().as_millisecond())
+    };
+    let before = site.zone_at(begins_ms(TimeZone::UTC) - FIRST_TO_BEGIN_MS);
+    site.zone_at(begins_ms(before))
 }
 
 /// The site's dates that the question's days lie in.
@@ -350,6 +357,43 @@ fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::civil::date;
+    use lake::site::{SiteSettings, put_site, read_site};
+    use lake::store::memory::MemoryStore;
+
+    /// A site whose zone was changed at noon UTC of 10 March 2026.
+    async fn moved(from: &str, to: &str) -> Site {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let noon: jiff::Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        for zone in [from, to] {
+            let settings = format!(r#"{{"id":1,"name":"Shop","timezone":"{zone}"}}"#);
+            let settings = SiteSettings::parse(&settings).unwrap();
+            put_site(&store, &settings, noon.as_millisecond(), zone == to).await.unwrap();
+        }
+        read_site(&store, 1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_day_has_the_zone_that_it_begins_in() {
+        for (from, to, last) in [
+            // Its midnight is before noon UTC of the day before: the 11th is over there at noon.
+            ("Pacific/Auckland", "UTC", 11),
+            ("Pacific/Kiritimati", "America/Los_Angeles", 11),
+            ("Europe/Berlin", "UTC", 10),
+            ("UTC", "Pacific/Auckland", 10),
+            ("America/Los_Angeles", "Asia/Kolkata", 10),
+            ("Pacific/Pago_Pago", "Pacific/Kiritimati", 10),
+        ] {
+            let site = moved(from, to).await;
+            let name = |day| zone_on(&site, date(2026, 3, day)).iana_name().map(str::to_owned);
+            for day in [1, last - 1, last] {
+                assert_eq!(name(day).as_deref(), Some(from), "{from} to {to}: {day}");
+            }
+            for day in [last + 1, last + 2] {
+                assert_eq!(name(day).as_deref(), Some(to), "{from} to {to}: {day}");
+            }
+        }
+    }
 
     #[test]
     fn sites_are_ids_within_the_limit() {

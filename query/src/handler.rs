@@ -45,7 +45,7 @@ pub(crate) use outcome::{
 use outcome::{NO_TOKEN, NOT_FOUND, NOT_UTF8, UNKNOWN_TOKEN, UNREAD, not_allowed, too_often};
 use rate::Rates;
 pub(crate) use response::REQUEST_ID;
-use response::finish;
+use response::{finish, for_method};
 use target::{LIVE, SITES_PATH, Target, target};
 use tracing::Instrument as _;
 
@@ -108,7 +108,8 @@ impl Query {
     /// The same with these settings.
     #[must_use]
     pub fn with_settings(self, settings: ApiSettings) -> Self {
-        Self { settings, ..self }
+        let scanner = self.scanner.with_memory(settings.question_bytes);
+        Self { settings, scanner, ..self }
     }
 
     /// The same, whose answers above so many bytes go to the store and come back as a link.
@@ -140,7 +141,8 @@ impl Query {
                 None => self.answer(&event).await,
             };
             let answer = finish(outcome, &event, &request_id, &self.settings.origins);
-            self.within_limit(&event, answer, &request_id).await
+            let answer = self.within_limit(&event, answer, &request_id).await;
+            for_method(answer, &event.request_context.http.method)
         }
         .instrument(span)
         .await
@@ -159,7 +161,8 @@ impl Query {
             Some(Target::List) => self.of_list(&request).await,
             Some(Target::Queries | Target::Query(_)) | None => Err(NOT_FOUND),
         };
-        finish(outcome, &event, &request_id, &self.settings.origins)
+        let answer = finish(outcome, &event, &request_id, &self.settings.origins);
+        for_method(answer, &event.request_context.http.method)
     }
 
     fn request_id(&self, event: &ApiGatewayV2httpRequest) -> String {

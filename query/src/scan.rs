@@ -14,6 +14,7 @@ mod fetch;
 mod footers;
 mod links;
 mod list;
+mod memory;
 mod open;
 mod pool;
 mod prune;
@@ -28,7 +29,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
-use lake::limits::{QUERY_BUFFERED_KIB, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES};
+use lake::limits::{
+    MAX_COUNTED_BYTES, QUERY_BUFFERED_KIB, QUERY_CONCURRENT_DATES, QUERY_FOOTER_CACHE_BYTES,
+};
 use lake::orders::{OrderBook, Orders};
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
@@ -40,6 +43,7 @@ use crate::plan::Plan;
 pub use error::ScanError;
 pub use footers::{Footer, Footers};
 use list::Objects;
+pub use memory::Memory;
 use pool::Pool;
 pub(crate) use standing::Standing;
 
@@ -51,7 +55,11 @@ pub struct Scanner {
     cpu: Arc<Semaphore>,
     /// For bytes of columns that are not decoded yet, KiB.
     buffers: Arc<Semaphore>,
+    /// For dates whose waiting hits are worked out.
+    waiting: Semaphore,
     orders: OrderBook,
+    /// Bytes of memory for one question.
+    memory_bytes: usize,
 }
 
 /// What a question is about: for each of its sites a plan and the partitions, in the order of time.
@@ -88,7 +96,21 @@ impl Scanner {
             footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
             cpu: Arc::new(Semaphore::new(processors.max(2))),
             buffers: Arc::new(Semaphore::new(QUERY_BUFFERED_KIB as usize)),
+            waiting: Semaphore::new(waiting::CONCURRENT_DATES),
+            memory_bytes: MAX_COUNTED_BYTES,
         }
+    }
+
+    /// The same with so many bytes of memory for one question.
+    #[must_use]
+    pub fn with_memory(self, memory_bytes: usize) -> Self {
+        Self { memory_bytes, ..self }
+    }
+
+    /// The memory of a question that is about to be asked.
+    #[must_use]
+    pub fn memory(&self) -> Arc<Memory> {
+        Memory::new(self.memory_bytes)
     }
 
     /// The footer of a listed table object.
@@ -115,14 +137,19 @@ impl Scanner {
         Ok(Listed { version: version::of(&lists.0, &lists.1), lists })
     }
 
-    /// Counts a question whose objects are listed.
+    /// Counts a question whose objects are listed, in the memory that it has.
     ///
     /// # Errors
     ///
     /// When an object cannot be read, or the answer needs too much memory.
-    pub async fn scan(&self, sites: &Sites, listed: Listed) -> Result<Scanned, ScanError> {
+    pub async fn scan(
+        &self,
+        sites: &Sites,
+        listed: Listed,
+        memory: &Arc<Memory>,
+    ) -> Result<Scanned, ScanError> {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
-        let pool = Arc::new(Pool::new(plan));
+        let pool = Arc::new(Pool::new(plan, memory));
         let waiting = self.count(sites, listed.lists, &pool).await?;
         let counted = decode::on_thread(&self.cpu, move || Ok(pool.take_counted())).await?;
         plan.work.scanned();
@@ -152,17 +179,18 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// When an object cannot be read.
+    /// When an object cannot be read, or the rows need too much memory.
     pub async fn rows(
         &self,
         plan: &Arc<Plan>,
         partitions: &[Date],
     ) -> Result<Vec<RecordBatch>, ScanError> {
+        let memory = self.memory();
         let (objects, hidden) = self.lists(partitions, &BTreeSet::from([plan.site])).await?;
         let hidden = hidden.into_values().next().unwrap_or_default();
         let mut rows = Vec::new();
         for (dt, objects) in objects {
-            rows.extend(date::rows(self, plan, (dt, &hidden), objects).await?);
+            rows.extend(date::rows(self, plan, (dt, &hidden), objects, &memory).await?);
         }
         Ok(rows)
     }

@@ -1,10 +1,10 @@
 //! What the metrics API takes from its environment: whose pages may ask, how often a token may,
-//! and whether there is an Athena.
+//! how much memory a question has, and whether there is an Athena.
 
 use std::num::NonZeroU32;
 
 use lake::environment::{Environment, EnvironmentError};
-use lake::limits::MAX_TOKEN_RATE;
+use lake::limits::{MAX_COUNTED_BYTES, MAX_TOKEN_RATE};
 
 use crate::athena::AthenaSettings;
 
@@ -20,7 +20,7 @@ pub enum Origins {
 }
 
 /// The settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiSettings {
     /// Origins whose pages may ask.
     pub origins: Origins,
@@ -28,6 +28,19 @@ pub struct ApiSettings {
     pub token_rate: Option<NonZeroU32>,
     /// What answers larger questions.
     pub athena: Option<AthenaSettings>,
+    /// Bytes of memory that one question may keep.
+    pub question_bytes: usize,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            origins: Origins::default(),
+            token_rate: None,
+            athena: None,
+            question_bytes: MAX_COUNTED_BYTES,
+        }
+    }
 }
 
 impl ApiSettings {
@@ -43,7 +56,12 @@ impl ApiSettings {
         )?;
         let allowed = format!("a number up to {MAX_TOKEN_RATE}; 0 for no limit");
         let rate = environment.parse::<Rate>("HITLAKE_TOKEN_RATE", &allowed)?;
+        // Lambda itself sets it. The other half is for what is read, and for the process.
+        let function_mb =
+            environment.parse::<usize>("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "a number of MB")?;
+        let half = function_mb.map(|mb| mb.saturating_mul(1024 * 1024) / 2);
         Ok(Self {
+            question_bytes: half.map_or(MAX_COUNTED_BYTES, |half| half.min(MAX_COUNTED_BYTES)),
             origins: origins.unwrap_or_default(),
             token_rate: rate.and_then(|rate| NonZeroU32::new(rate.0)),
             athena: AthenaSettings::from_environment(environment)?,
@@ -100,6 +118,20 @@ mod tests {
         for wrong in ["a.example", "https://a.example/", "https://*.example", "https://", ","] {
             assert!(listed(wrong).unwrap_err().to_string().contains("METRICS_ORIGINS"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_question_has_half_of_the_functions_memory_and_no_more_than_the_limit() {
+        let bytes = |mb: &str| read("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", mb).unwrap().question_bytes;
+        let limit_mb = MAX_COUNTED_BYTES / 1024 / 1024;
+        assert_eq!(bytes(""), MAX_COUNTED_BYTES);
+        assert_eq!(bytes("256"), 128 * 1024 * 1024);
+        let below = 2 * limit_mb - 2;
+        assert_eq!(bytes(&below.to_string()), MAX_COUNTED_BYTES - 1024 * 1024);
+        for mb in [2 * limit_mb, 2 * limit_mb + 2, 10_240] {
+            assert_eq!(bytes(&mb.to_string()), MAX_COUNTED_BYTES, "{mb}");
+        }
+        assert!(read("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much").is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! before anything is scanned.
 
 use http::header::{CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use jiff::civil::Date;
 use lake::site::SiteSettings;
 use xxhash_rust::xxh3::xxh3_64;
@@ -45,8 +45,12 @@ pub(crate) fn headers(tag: &str) -> Vec<(HeaderName, HeaderValue)> {
     [kept].into_iter().chain(tag).collect()
 }
 
-/// Whether the client has the answer with this tag.
-pub(crate) fn has(headers: &HeaderMap, tag: &str) -> bool {
+/// Whether the client has the answer with this tag. Answers to other methods are none that it can
+/// have kept (RFC 9110, 13.1.2).
+pub(crate) fn has((method, headers): (&Method, &HeaderMap), tag: &str) -> bool {
+    if method != Method::GET && method != Method::HEAD {
+        return false;
+    }
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let mut tags = values.flat_map(|value| value.split(',')).map(bare);
@@ -59,10 +63,12 @@ mod tests {
 
     #[test]
     fn a_client_has_what_one_of_its_tags_names() {
-        let has = |value: &str| {
+        let has_of = |method: Method, value: &str| {
             let value = HeaderValue::from_str(value).unwrap();
-            has(&HeaderMap::from_iter([(IF_NONE_MATCH, value)]), "W/\"1\"")
+            has((&method, &HeaderMap::from_iter([(IF_NONE_MATCH, value)])), "W/\"1\"")
         };
+        let has = |value: &str| has_of(Method::GET, value);
+        assert!(has_of(Method::HEAD, "*") && !has_of(Method::POST, "*"));
         assert!(has("W/\"1\"") && has("\"1\"") && has("\"0\", W/\"1\"") && has("*"));
         assert!(!has("") && !has("1") && !has("W/\"2\"") && !has("\"\""));
     }

@@ -64,6 +64,11 @@ impl Work {
         self.row_groups.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A row group that seemed to be needed was ruled out by its dictionaries.
+    pub fn take_row_group_back(&self) {
+        self.row_groups.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Bytes came from the store.
     pub fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);

@@ -169,6 +169,10 @@ fn an_answer_is_unchanged_until_something_changes_it() {
         changed("another day").await;
         let csv = got(&house, "GET", &format!("{target}&format=csv"), json!({})).await;
         assert_ne!(header(&csv, "etag"), tags.last().map(String::as_str), "another format");
+        let mut headers = json!({"authorization": format!("Bearer {}", house.token)});
+        headers["if-none-match"] = json!("*");
+        let posted = http_event("POST", "/v1/metrics", &headers, r#"{"sites":1}"#, "203.0.113.9");
+        assert_eq!(house.query(posted).await.status_code, 200, "nobody keeps answers to POST");
         let explained = got(&house, "GET", &format!("{target}&explain=true"), json!({})).await;
         assert_eq!(header(&explained, "etag"), None);
         let refused =

@@ -9,6 +9,8 @@ mod erasure;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod house;

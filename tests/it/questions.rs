@@ -4,6 +4,8 @@ use lake::clock::SeededRandom;
 use std::sync::Arc;
 
 use aws_lambda_events::encodings::Body;
+use aws_lambda_events::event::apigw::ApiGatewayV2httpResponse;
+use futures_util::TryStreamExt as _;
 use lake::limits::{ANSWER_LINK_S, LIVE_HITS, MAX_QUESTION_BYTES};
 use lake::site::{SiteSettings, put_site};
 use lake::token::add_token;
@@ -13,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::house::{House, NOW_MS, batch, http_event};
 
-const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0";
+pub(crate) const BROWSER: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0";
 
 pub(crate) fn run(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
@@ -80,11 +83,43 @@ fn an_answer_above_the_limit_comes_as_a_link() {
             let stored = house.store.get(&Path::from(path)).await.unwrap();
             let stored: Value = serde_json::from_slice(&stored.bytes().await.unwrap()).unwrap();
             assert_eq!((&stored["rows"], &stored["totals"]), (&whole["rows"], &whole["totals"]));
+            assert_eq!(kept(&answer), (None, Some("no-store")), "the link dies");
             let answer = house.query(event("&redirect=false")).await;
+            assert_eq!(kept(&answer), (None, Some("no-store")), "the link dies");
             let Some(Body::Text(body)) = answer.body else { panic!("no text") };
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!((answer.status_code, &body["expires_in_s"]), (200, &json!(lasts)));
             assert!(body["link"].as_str().unwrap().starts_with("memory:results/"));
+        }
+    });
+}
+
+/// What says how long an answer may be kept.
+fn kept(answer: &ApiGatewayV2httpResponse) -> (Option<&str>, Option<&str>) {
+    let header = |name| answer.headers.get(name).map(|value| value.to_str().unwrap());
+    (header("etag"), header("cache-control"))
+}
+
+#[test]
+fn head_of_an_answer_above_the_limit_has_the_status_of_get() {
+    run(async {
+        let house = House::new().await.with_answer_limit(10);
+        let headers = json!({"authorization": format!("Bearer {}", house.token)});
+        for (query, status) in [("", 303), ("?redirect=false", 200)] {
+            let target = format!("/v1/sites/1/metrics{query}");
+            let asked = async |method: &str| {
+                house.query(http_event(method, &target, &headers, "", "203.0.113.9")).await
+            };
+            assert_eq!(asked("GET").await.status_code, status);
+            let stored = async || {
+                let results = Path::from("results");
+                house.store.list(Some(&results)).try_collect::<Vec<_>>().await.unwrap().len()
+            };
+            let before = stored().await;
+            let head = asked("HEAD").await;
+            assert_eq!((head.status_code, head.body.is_none()), (status, true));
+            assert_eq!(kept(&head), (None, Some("no-store")));
+            assert_eq!(stored().await, before, "nobody would fetch it");
         }
     });
 }
@@ -194,10 +229,17 @@ fn a_question_as_json_is_the_same_question() {
             (r#"{"sites":1,"metrics":[["visits"]]}"#, "metrics"),
             (r#"{"sites":1,"limit":1.5}"#, "limit"),
             (r#"{"sites":{}}"#, "sites"),
+            (r#"{"sites":1,"by":"page","by":"device"}"#, "by"),
+            (r#"{"sites":1,"by":null,"b\u0079":"device"}"#, "by"),
+            (r#"{"sites":1,"filter":["country==GB","country==DE"]}"#, "filter"),
+            (r#"{"sites":1,"date":["2026-03-09","2026-03-10"]}"#, "date"),
         ] {
             let (status, problem) = post(body).await;
             assert_eq!((status, problem["parameter"].as_str()), (400, Some(parameter)), "{body}");
         }
+        let listed = post(r#"{"sites":1,"filter":["country==GB","country==DE"]}"#).await.1;
+        let said = listed["detail"].as_str().unwrap();
+        assert!(said.contains("; between must all hold, with , between one of them"), "{said}");
         let of_bytes = |bytes: usize| format!("{}{}", " ".repeat(bytes - 11), r#"{"sites":1}"#);
         for (bytes, status) in [
             (MAX_QUESTION_BYTES - 1, 200),

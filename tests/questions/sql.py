@@ -79,6 +79,7 @@ NAMES |= {name: ("first", sql, False, False) for name, sql in {
 NAMES |= {
     "referrerUrl": ("first", REFERRER_URL, False, False),
     "visitDuration": ("first", "visit_duration_s", True, False), "actions": ("first", "visit_actions", True, False),
+    "visitLocalHour": ("first", "local_time_s // 3600", True, False),
     "searches": ("first", "(select count(*) from h c where c.vid = x.vid and c.kind = 'search')", True, False),
     "events": ("first", "(select count(*) from h c where c.vid = x.vid and c.kind = 'event')", True, False),
     "visitConverted": ("first", "(select cast(coalesce(bool_or(c.is_conversion), false) as int) from h c where c.vid = x.vid)", True, False),
@@ -339,9 +340,13 @@ def earlier(compare, first, last):
     return str(back(first)), str(month(last + day, 12) - day if whole else back(last))
 
 
-def buckets(interval, first, last):
-    """Names of the buckets, in order."""
+def buckets(interval, first, last, zone):
+    """Names of the buckets, in order; hours are those of a zone."""
     first, last = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
+    if interval == "hour":
+        midnight = lambda date: int(datetime.datetime.combine(date, datetime.time(), zoneinfo.ZoneInfo(zone)).timestamp())
+        quarters = range(midnight(first) // 900, midnight(last + datetime.timedelta(days=1)) // 900)
+        return list(dict.fromkeys(moment(quarter, zone)["label"] for quarter in quarters))
     days = [first + datetime.timedelta(days=number) for number in range((last - first).days + 1)]
     of = {"none": lambda day: "", "day": str, "week": lambda day: str(day - datetime.timedelta(days=day.weekday())),
           "month": lambda day: f"{day:%Y-%m-01}", "year": lambda day: f"{day:%Y-01-01}"}[interval]

@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 
 import athena_emulator
-from harness import Serve
+from harness import ROOT, Serve
 
 DAY = "2025-03-10"
 RANGE = f"from={DAY}&to={DAY}"
@@ -204,6 +204,28 @@ def test_a_question_in_a_body_and_a_named_report(here):
     assert problem(ask(here, "/v1/queries", body={}))[1]["parameter"] == "sites"
     assert problem(ask(here, "/v1/queries"))[0] == 405
     assert problem(ask(here, metrics("engine=duckdb")))[1]["allowed"] == ["auto", "scan", "athena"]
+
+
+def test_the_descriptions_examples_of_a_body_are_answered(tmp_path):
+    paths = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
+    body = lambda path: paths[path]["post"]["requestBody"]["content"]["application/json"]
+    # Said to be that of the other.
+    assert body("/v1/queries")["schema"] == body("/v1/metrics")["schema"]
+    examples = body("/v1/metrics")["examples"]
+    with running(tmp_path) as here:
+        for site in (1, 2):
+            path = here.data / "site.json"
+            path.write_text(json.dumps({"id": site, "segments": [{"name": "uk", "filter": "country==GB"}]}))
+            assert here.command("site", "put", path).returncode == 0
+        here.kill()
+        here.start()  # reads the settings anew
+        send(here, [hit(1, "2026-01-10")])
+        here.drained()
+        for name, example in examples.items():
+            status, headers, body = ask(here, "/v1/queries", body=example["value"])
+            assert status == 202, (name, body)
+            assert end(here, headers["Location"])[0] == 200, name
+    assert examples
 
 
 def test_explain_says_what_athena_read(here):

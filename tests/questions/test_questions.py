@@ -6,15 +6,17 @@ CI asks the same ones each time, HITLAKE_QUESTIONS=SEED others; HITLAKE_SOAK ask
 import itertools
 import json
 import math
-import os
 import random
 import re
 import time
 import urllib.parse
 
+import duckdb
 import pytest
 
 import athena_emulator
+import engines
+import harness
 import inputs
 import said
 import sql
@@ -24,12 +26,14 @@ from harness import SOAK, Serve
 QUESTIONS = 300
 BODY = 500
 # Of so many questions one has the SQL of a page compared, one is asked of Athena as well, and the SQL of one is read by a
-# parser, which takes long.
-PAGES, BEYOND, PARSED = 5, 6, 3
-SEED = int(os.environ.get("HITLAKE_QUESTIONS", 713775787 if SOAK == 1 else random.SystemRandom().randrange(10**9)))
+# parser, and of one run by Spark, which takes long.
+PAGES, BEYOND, PARSED, SPARK = 5, 6, 3, 10
+SEED = harness.QUESTIONS_SEED
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
-ASKED_ZONES = ["Asia/Kolkata", "America/New_York", "Pacific/Auckland", "UTC"]
+# Within the dates the clocks of Auckland go back by an hour, those of Lord Howe by half of one.
+ASKED_ZONES = ["Asia/Kolkata", "America/New_York", "Pacific/Auckland", "Australia/Lord_Howe", "UTC"]
+MATOMO_HITS = 80
 SECTIONS = {"news": (["/news"], ["/news/x/"]), "shop": (["/shop/", "/blog"], [])}
 SEGMENTS = {"uk": [[("country", "==", "GB")]], "readers": [[("visited_section", "==", "/news")], [("actions", ">", "1")]]}
 OPERATORS = ["==", "!=", ">=", ">", "<=", "<", "=@", "!@", "=^", "=$"]
@@ -47,14 +51,15 @@ def asked(tmp_path_factory, shared):
         hits = traffic.make(1500, SEED)
         send(serve, [hit | {"site": 2} for hit in traffic.make(300, SEED + 1)])
         send(serve, hits[:len(hits) // 2])
+        send_of_matomo(serve)
         done = serve.command("import", shared / "access-logs" / "apache_logs", "--site", 2)
         assert done.returncode == 0, done.stderr
         serve.drained()
         # The rest waits: of some dates only, so that both ways of reading are tried.
         waiting = [hit for hit in hits[len(hits) // 2:] if hit["ts"] % 2 or hit["ts"] < 1000 * (traffic.datetime.datetime.combine(traffic.FIRST, traffic.datetime.time(), traffic.ZONE).timestamp() + 3 * 86_400)]
         send(serve, waiting)
-        appended(serve, len(hits[:len(hits) // 2]) + len(waiting))
-        values = Values(hits)
+        appended(serve, len(hits[:len(hits) // 2]) + len(waiting) + MATOMO_HITS)
+        values = Values(hits, serve.data / "store")
         chance = random.Random(SEED)
         questions = [Asked(chance, values) for _ in range(QUESTIONS * SOAK)]
         for question in questions:
@@ -89,6 +94,13 @@ def send(serve, hits):
         assert (status, headers["Hitlake-Dropped"]) == (204, None)
 
 
+def send_of_matomo(serve):
+    """Nothing else says what time it is at the visitor's."""
+    body = json.dumps(traffic.make_of_matomo(MATOMO_HITS, SEED + 2, serve.token))
+    status, headers, answer = serve.request("/matomo.php", body.encode())
+    assert (status, headers["Hitlake-Dropped"]) == (200, None), answer
+
+
 def appended(serve, hits):
     """Waits until answers show all hits of site 1."""
     deadline = time.monotonic() + 20
@@ -99,9 +111,9 @@ def appended(serve, hits):
 
 
 class Values:
-    """Texts that names may have: those of the hits, and some that none has."""
+    """Texts that names may have: those of the hits, and some that none has; ids are those that were given to merged hits."""
 
-    def __init__(self, hits):
+    def __init__(self, hits, store):
         texts = {"", "0", "x", "new", "returning", "direct", "website", "search", "campaign", "/", "pageviews", "events", "chrome", "Windows", "desktop", "smartphone",
                  "mobile", "unknown", "/presentations/", "semicomplete.com", "www.semicomplete.com", "/blog", "GET", "2-5", "0-10", "1", "other"}
         for hit in hits:
@@ -109,6 +121,10 @@ class Values:
             texts |= {str(value) for nested in hit.values() if isinstance(nested, dict) for value in nested.values() if value is not None}
         ours = {"id", "ip", "user_agent", "page_view"}
         self.texts = sorted(texts - {hit[name] for hit in hits for name in ours & hit.keys()})
+        # In an order that does not depend on the ids, which are others each time.
+        ids = duckdb.sql(f"""select visitor_id, visit_id from read_parquet('{store}/hits/dt=*/*.parquet', union_by_name = true)
+            where visit_id is not null order by site, ts, hit_id""").fetchall()
+        self.ids = dict(zip(["visitorId", "visitId"], zip(*ids)))
         self.numbers = ["", "0", "1", "2", "2.5", "5", "7", "9", "10.25", "60", "100", "300", "-1"]
 
 
@@ -119,7 +135,7 @@ def condition(chance, values):
         name = f"visited_{name}"
     if number:
         return name, chance.choice(OPERATORS[:6] if (value := chance.choice(values.numbers)) else OPERATORS[:2]), value
-    value = chance.choice(values.texts)
+    value = chance.choice(values.ids[name] if name in values.ids and chance.random() < 0.7 else values.texts)
     if value and chance.random() < 0.4:
         start = chance.randrange(len(value))
         value = value[start:start + chance.randrange(1, 8)]
@@ -154,7 +170,7 @@ class Asked:
         if self.interval == "hour" and len(self.sites) > 1:
             tz = tz or "UTC"
         self.by = self.dimensions(chance)
-        self.compare = chance.choice(["previous", "year"]) if self.interval != "hour" and chance.random() < 0.25 else None
+        self.compare = chance.choice(["previous", "year"]) if chance.random() < 0.25 else None
         bots = chance.choice(["exclude", "exclude", "include", "only"])
         depth = chance.choice([1, 1, 2, 3])
         filters, segment, section = [], None, None
@@ -268,7 +284,8 @@ class Asked:
         return different
 
     def check_earlier(self, earlier, rows, check):
-        labels, before = (sql.buckets(self.interval, *dates) for dates in self.dates)
+        zone = self.parameters.get("tz") or ZONES[self.sites[0]]
+        labels, before = (sql.buckets(self.interval, *dates, zone) for dates in self.dates)
         check("earlier totals", self.answer["totals"]["previous"], earlier[1])
         for key, row in rows.items():
             if self.interval == "none":
@@ -346,6 +363,26 @@ def test_the_sql_of_a_question_says_the_same(asked):
     assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
 
 
+@pytest.fixture
+def spark(asked, tmp_path):
+    """One session for these tests and those of tests/readers, which end it."""
+    engines.Spark.session = engines.Spark.session or engines.start(tmp_path)
+    table = said.Spark(engines.Spark.session, asked[2].folder)
+    yield table
+    table.close()
+
+
+def test_spark_says_the_same(asked, spark):
+    questions, *_ = asked
+    failed = []
+    for question in questions[::SPARK]:
+        answer = question.explained[0]
+        if wrong := said.differences(answer, spark.ask(answer["explain"]["sql"]), question.metrics):
+            failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}\n{answer['explain']['sql']}")
+    shown = "\n".join(failed[:3])
+    assert not failed, f"{len(failed)} of {len(questions[::SPARK])} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
 def test_athena_answers_the_same(asked):
     questions, *_ = asked
     of_athena = questions[::BEYOND]
@@ -378,5 +415,6 @@ def unlike(found, expected, at=""):
 def test_the_questions_are_worth_asking(asked):
     questions, *_ = asked
     full = sum(any(question.answer["totals"].get(name) for name in question.metrics) for question in questions)
-    print(f"HITLAKE_QUESTIONS={SEED}: {full} of {len(questions)} answers are not empty")
-    assert full > len(questions) / 3
+    assert full > len(questions) / 3, f"HITLAKE_QUESTIONS={SEED}: {full} of {len(questions)} answers are not empty"
+    names = {name for question in questions for name in re.findall(r"\b(visitorId|visitId|visitLocalHour)\b", question.parameters.get("filter", ""))}
+    assert SOAK == 1 or names == {"visitorId", "visitId", "visitLocalHour"}, names

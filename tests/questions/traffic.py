@@ -1,17 +1,19 @@
 """Made-up hits with something in every column that questions ask for.
 
-Drawn from a seed, over the days around a change to summer time. Knows nothing of Hitlake but the
+Drawn from a seed, over the days around changes of the clocks in both directions. Knows nothing of Hitlake but the
 names of `POST /hit`.
 """
 
 import datetime
 import random
+import urllib.parse
 import uuid
 import zoneinfo
 
 ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
-FIRST = datetime.date(2025, 3, 28)  # holds the change to summer time on 30 March
-DAYS = 5
+# Holds the change to summer time on 30 March, and those from it on 6 April in the south (by half an hour on Lord Howe).
+FIRST = datetime.date(2025, 3, 28)
+DAYS = 10
 AGENTS = [
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/133.0.0.0 Safari/537.36",
     "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0",
@@ -32,6 +34,20 @@ def make(hits, seed):
     while len(made) < hits:
         made.extend(_session(chance.choice(visitors), chance))
     return made
+
+
+def make_of_matomo(hits, seed, token):
+    """Hits of site 1 as a body of Matomo's bulk: its clients say what their own clocks show."""
+    chance = random.Random(seed)
+    first = datetime.datetime.combine(FIRST, datetime.time(), ZONE).timestamp()
+    requests = []
+    for number in range(hits):
+        asked = {"idsite": 1, "rec": 1, "url": f"https://shop.example{chance.choice(['/', '/news', '/shop/a'])}", "action_name": "Matomo",
+                 "cip": f"10.1.0.{number % 40}", "ua": chance.choice(AGENTS[:3]), "cdt": int(first + chance.uniform(0, DAYS * 86_400)), "rand": number}
+        if chance.random() < 0.8:
+            asked |= {"h": chance.randrange(24), "m": chance.randrange(60), "s": chance.randrange(60)}
+        requests.append("?" + urllib.parse.urlencode(asked))
+    return {"requests": requests, "token_auth": token}
 
 
 def _visitor(number, chance):

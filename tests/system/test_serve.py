@@ -28,6 +28,21 @@ def test_a_hit_shows_in_the_answer_within_five_seconds(serve):
         time.sleep(0.1)
 
 
+def test_a_hit_is_live_within_two_seconds(serve):
+    def seen():
+        status, _, body = serve.request("/v1/sites/1/live", headers={"Authorization": f"Bearer {serve.token}"})
+        assert status == 200, body
+        return json.loads(body)["last_5"]["pageviews"]
+
+    # Before the first is appended, the lists of devices and the like are read.
+    for pageviews, limit_s in ((1, 10), (2, 2), (3, 2)):
+        sent = time.monotonic()
+        assert serve.request("/hit", hit(), BROWSER)[0] == 204
+        while seen() != pageviews:
+            assert time.monotonic() < sent + limit_s, f"hit {pageviews} is not live within {limit_s} seconds"
+            time.sleep(0.05)
+
+
 def test_bad_requests_are_refused_with_the_reason(serve):
     assert serve.request("/hit", b"{", BROWSER)[0] == 400
     assert serve.request("/hit", b" " * (4 * 1024 * 1024 + 1), BROWSER)[0] == 413

@@ -5,7 +5,7 @@ use aws_lambda_events::event::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpR
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use lake::clock::{Random as _, SystemRandom};
 use lake::limits::ANSWER_LINK_S;
@@ -34,8 +34,12 @@ impl Query {
         if self.answer_limit_bytes.as_ref().is_none_or(|limit| !is_large(limit)) {
             return answer;
         }
+        if event.request_context.http.method == Method::HEAD {
+            // Nobody fetches the answer: it needs no link.
+            return linked(answer, None, redirects(event));
+        }
         match self.link(&answer).await {
-            Ok(link) => linked(answer, &link, redirects(event)),
+            Ok(link) => linked(answer, Some(&link), redirects(event)),
             Err(error) => {
                 tracing::error!("a large answer could not be handed over: {error}");
                 finish(Err(UNREAD), event, request_id, &self.settings.origins)
@@ -65,21 +69,27 @@ impl Query {
 }
 
 /// The answer that leads to a link: a client that follows it on its own, but that sends the token
-/// along (S3 refuses two ways of proving who asks), asks for the link itself.
+/// along (S3 refuses two ways of proving who asks), asks for the link itself. It is not kept: what
+/// it says is dead long before the data change.
 fn linked(
     mut answer: ApiGatewayV2httpResponse,
-    link: &str,
+    link: Option<&str>,
     redirects: bool,
 ) -> ApiGatewayV2httpResponse {
     let headers: &mut HeaderMap = &mut answer.headers;
     headers.remove(CONTENT_ENCODING);
+    headers.remove(ETAG);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     answer.is_base64_encoded = false;
-    let body = json!({"link": link, "expires_in_s": ANSWER_LINK_S.as_secs()}).to_string();
-    answer.body = Some(Body::Text(body));
-    if redirects && let Ok(location) = HeaderValue::from_str(link) {
+    answer.body = link.map(|link| {
+        let body = json!({"link": link, "expires_in_s": ANSWER_LINK_S.as_secs()});
+        Body::Text(body.to_string())
+    });
+    if redirects {
         answer.status_code = 303;
-        headers.insert(LOCATION, location);
+        let location = link.and_then(|link| HeaderValue::from_str(link).ok());
+        headers.extend(location.map(|location| (LOCATION, location)));
     }
     answer
 }

@@ -11,28 +11,31 @@ const MINUTE_MS: i64 = 60_000;
 #[derive(Debug, Default)]
 pub(super) struct Rates(Mutex<HashMap<String, Bucket>>);
 
-/// Filled from `at_ms` on; one question takes a minute's share.
+/// Filled from `at_ms` on, by the rate each millisecond, so that nothing is rounded; one question
+/// takes [`MINUTE_MS`].
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
-    /// In minutes' milliseconds: full is [`MINUTE_MS`].
-    level_ms: i64,
+    level: i64,
     at_ms: i64,
 }
 
 impl Rates {
     /// Takes a question from the token's bucket; else the seconds until there is one.
     pub(super) fn take(&self, token: &str, rate: NonZeroU32, now_ms: i64) -> Result<(), i64> {
-        let cost_ms = (MINUTE_MS / i64::from(rate.get())).max(1);
+        let rate = i64::from(rate.get());
+        let full = rate * MINUTE_MS;
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = Bucket { level_ms: MINUTE_MS, at_ms: now_ms };
-        let bucket = buckets.entry(token.to_owned()).or_insert(full);
+        let bucket =
+            buckets.entry(token.to_owned()).or_insert(Bucket { level: full, at_ms: now_ms });
         let passed_ms = (now_ms - bucket.at_ms).clamp(0, MINUTE_MS);
-        let level_ms = (bucket.level_ms + passed_ms).min(MINUTE_MS);
-        if level_ms < cost_ms {
-            *bucket = Bucket { level_ms, at_ms: now_ms };
-            return Err((cost_ms - level_ms).div_euclid(1000) + 1);
+        let level = (bucket.level + passed_ms * rate).min(full);
+        if level < MINUTE_MS {
+            *bucket = Bucket { level, at_ms: now_ms };
+            // From the next whole millisecond on.
+            let wait_ms = (MINUTE_MS - level + rate - 1).div_euclid(rate);
+            return Err(wait_ms.div_euclid(1000) + 1);
         }
-        *bucket = Bucket { level_ms: level_ms - cost_ms, at_ms: now_ms };
+        *bucket = Bucket { level: level - MINUTE_MS, at_ms: now_ms };
         Ok(())
     }
 }
@@ -40,6 +43,7 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lake::limits::MAX_TOKEN_RATE;
 
     #[test]
     fn a_minutes_questions_may_come_at_once_and_then_evenly() {
@@ -59,5 +63,16 @@ mod tests {
             assert_eq!(take("a", 1_000_000), Ok(()));
         }
         assert!(take("a", 1_000_000).is_err(), "no more than a minute's");
+    }
+
+    #[test]
+    fn a_minute_has_as_many_questions_as_the_rate_says() {
+        for rate in [1, 7, 29_999, 30_000, 30_001, 59_999, 60_000, 60_001, MAX_TOKEN_RATE] {
+            let (rates, of) = (Rates::default(), NonZeroU32::new(rate).unwrap());
+            for now_ms in [0, MINUTE_MS] {
+                let taken = (0..=rate).take_while(|_| rates.take("a", of, now_ms).is_ok());
+                assert_eq!(taken.count(), rate as usize, "{rate} at {now_ms}");
+            }
+        }
     }
 }

@@ -1,8 +1,14 @@
 //! The query string as pairs of name and value, each name known and given once; refusals.
 
+use std::fmt;
+
 use lake::limits::MAX_GUESSED_NAME_BYTES;
 use percent_encoding::percent_decode_str;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value as Json;
+
+/// Parameters whose text is a list of names with commas between.
+const LISTS: [&str; 3] = ["sites", "metrics", "by"];
 
 /// Why a question was refused: the parts of a problem document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +60,11 @@ impl Refused {
 }
 
 impl Refused {
+    /// The refusal of a parameter that was given before.
+    fn twice(name: &str, value: &str) -> Self {
+        Self::new(name, value, format!("{name} is given more than once; give it once"))
+    }
+
     /// The refusal of a parameter that there is not.
     fn no_parameter(name: &str, value: String, known: &[&str]) -> Self {
         let unknown = Self::unknown(name, name, known);
@@ -96,11 +107,7 @@ impl Parameters {
                 return Err(Refused::no_parameter(&name, value, known));
             }
             if pairs.iter().any(|(given, _)| *given == name) {
-                return Err(Refused::new(
-                    &name,
-                    &value,
-                    format!("{name} is given more than once; give it once"),
-                ));
+                return Err(Refused::twice(&name, &value));
             }
             pairs.push((name, value));
         }
@@ -114,29 +121,24 @@ impl Parameters {
     /// As [`Parameters::parse`], and when the text is no such object.
     pub fn from_json(text: &str, known: &[&str]) -> Result<Self, Refused> {
         let refused = |why: String| Refused::new("", "", why);
-        let read: Json = serde_json::from_str(text)
-            .map_err(|error| refused(format!("the body is no JSON: {error}")))?;
-        let Json::Object(members) = read else {
-            return Err(refused("the body is no JSON object of parameters".to_owned()));
-        };
+        let Members(members) = serde_json::from_str(text).map_err(|error| {
+            refused(format!("the body is no JSON object of parameters: {error}"))
+        })?;
         let mut pairs = Vec::new();
-        for (name, value) in members {
-            let text = match &value {
-                Json::Null => continue,
-                Json::Array(list) => {
-                    list.iter().map(plain).collect::<Option<Vec<_>>>().map(|list| list.join(","))
-                }
-                value => plain(value),
-            };
-            let text = text.ok_or_else(|| {
-                let detail =
-                    format!("{name} must be text, a number, true, false or a list of them");
-                Refused::new(&name, &value.to_string(), detail)
-            })?;
-            if !known.contains(&name.as_str()) {
-                return Err(Refused::no_parameter(&name, text, known));
+        let mut names: Vec<&str> = Vec::new();
+        for (name, value) in &members {
+            if names.contains(&name.as_str()) {
+                return Err(Refused::twice(name, &value.to_string()));
             }
-            pairs.push((name, text));
+            names.push(name);
+            if value.is_null() {
+                continue;
+            }
+            if !known.contains(&name.as_str()) {
+                let text = plain(value).unwrap_or_else(|| value.to_string());
+                return Err(Refused::no_parameter(name, text, known));
+            }
+            pairs.push((name.clone(), text_of(name, value)?));
         }
         Ok(Self(pairs))
     }
@@ -212,6 +214,56 @@ impl Parameters {
         }
         Ok(names)
     }
+}
+
+/// The members of a JSON object as they stand there: a map would keep the last of a name alone.
+struct Members(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Each)
+    }
+}
+
+/// The text that the query string would have for a value.
+fn text_of(name: &str, value: &Json) -> Result<String, Refused> {
+    let text = match value {
+        Json::Array(list) if LISTS.contains(&name) => {
+            list.iter().map(plain).collect::<Option<Vec<_>>>().map(|list| list.join(","))
+        }
+        value => plain(value),
+    };
+    text.ok_or_else(|| {
+        let detail = match (LISTS.contains(&name), name) {
+            (true, _) => format!("{name} must be text, a number or a list of them"),
+            (_, "filter") => "filter must be one text: conditions with ; between must all hold, \
+                with , between one of them (country==GB;device==mobile,device==tablet)"
+                .to_owned(),
+            _ => format!(
+                "{name} must be text, a number, true or false; lists are for {}",
+                LISTS.join(", ")
+            ),
+        };
+        Refused::new(name, &value.to_string(), detail)
+    })
 }
 
 fn plain(value: &Json) -> Option<String> {

@@ -16,6 +16,7 @@ use super::Scanner;
 use super::decode::{self, Pending, Rows, on_thread, schema_of};
 use super::error::ScanError;
 use super::list::{self, Objects};
+use super::memory::Memory;
 use super::open::{self, Opened};
 use super::pool::Pool;
 use super::prune::{Piece, pieces};
@@ -83,16 +84,17 @@ pub(super) async fn count(
     }
 }
 
-/// The rows of a date; begun again as [`count`] is.
+/// The rows of a date, kept in memory until the question is answered; begun again as [`count`] is.
 pub(super) async fn rows(
     scanner: &Scanner,
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
     mut objects: Objects,
+    memory: &Arc<Memory>,
 ) -> Result<Vec<RecordBatch>, ScanError> {
     let mut attempts = 0;
     loop {
-        match try_rows(scanner, plan, (dt, hidden), &objects).await {
+        match try_rows(scanner, plan, (dt, hidden), &objects, memory).await {
             Err(ScanError::Replaced(path)) => {
                 objects = list_again(scanner, dt, path, &mut attempts).await?;
             }
@@ -141,18 +143,19 @@ async fn open_date(
     plan: &Arc<Plan>,
     (dt, hidden): (Date, &Orders),
     (objects, parts): (&Objects, Option<Parts>),
+    memory: &Arc<Memory>,
 ) -> Result<OpenedDate, ScanError> {
     if hidden.cover_date(plan.site, dt) {
         return Ok(OpenedDate::default());
     }
-    let Parts { table, hot } = match parts {
+    let parts = match parts {
         Some(parts) => parts,
         None => open_parts(scanner, plan, objects).await?,
     };
-    let hidden =
-        Hidden { dt, in_table: hidden_in(&table, plan.site, hidden), orders: hidden.clone() };
-    let worked_out = waiting::work_out(scanner, plan, &table, &hot, hidden).await?;
-    Ok(OpenedDate { table, worked_out, waiting: !hot.is_empty() })
+    let in_table = hidden_in(&parts.table, plan.site, hidden);
+    let hidden = Hidden { dt, in_table, orders: hidden.clone() };
+    let worked_out = waiting::work_out((scanner, memory), plan, &parts, hidden).await?;
+    Ok(OpenedDate { table: parts.table, worked_out, waiting: !parts.hot.is_empty() })
 }
 
 /// Opens the table objects of a date, and the hot objects that they do not hold.
@@ -185,10 +188,13 @@ async fn try_rows(
     plan: &Arc<Plan>,
     asked: (Date, &Orders),
     objects: &Objects,
+    memory: &Arc<Memory>,
 ) -> Result<Vec<RecordBatch>, ScanError> {
     let OpenedDate { table, worked_out, .. } =
-        open_date(scanner, plan, asked, (objects, None)).await?;
-    let read = waiting::read(scanner, plan.site, &table, &plan.columns, None).await?;
+        open_date(scanner, plan, asked, (objects, None), memory).await?;
+    let columns = (plan.site, plan.columns.as_slice());
+    let (read, held) = waiting::read((scanner, memory), columns, &table, None).await?;
+    held.keep();
     let mut out = Vec::new();
     for (at, rows) in read.into_iter().enumerate() {
         let skip = worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(at));
@@ -203,7 +209,10 @@ async fn try_rows(
             });
         }
     }
-    out.extend(worked_out.map(|worked_out| worked_out.rows));
+    if let Some(WorkedOut { rows, held, .. }) = worked_out {
+        held.keep();
+        out.push(rows);
+    }
     Ok(out)
 }
 
@@ -215,7 +224,7 @@ async fn try_count(
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
     let OpenedDate { table, worked_out, waiting } =
-        open_date(scanner, plan, (dt, hidden), opened).await?;
+        open_date(scanner, plan, (dt, hidden), opened, pool.memory()).await?;
     let date = Arc::new(CountedDate {
         plan: Arc::clone(plan),
         day: plan.calendar.day_of_partition(dt),

@@ -99,7 +99,11 @@ impl Pending {
 
     fn push(&mut self, opened: &Opened, bytes: Vec<Bytes>) -> Result<(), ScanError> {
         let ranges = std::mem::take(&mut self.needs);
-        if ranges.is_empty() || self.is_ruled_out(opened, &ranges, &bytes) {
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        if self.is_ruled_out(opened, &ranges, &bytes) {
+            opened.work.take_row_group_back();
             return Ok(());
         }
         self.decoder.push_ranges(ranges, bytes).map_err(ScanError::parquet(&opened.path))?;
@@ -187,10 +191,8 @@ pub(super) async fn read<T: Send + 'static>(
         let bytes = match opened.whole.as_ref().and_then(|whole| slice(whole, &ranges)) {
             Some(bytes) => bytes,
             None => {
-                let (path, e_tag) = (&opened.path, opened.e_tag.as_deref());
-                let bytes = fetch(&scanner.store, path, e_tag, &ranges).await?;
-                opened.work.add_bytes(bytes.iter().map(Bytes::len).sum());
-                bytes
+                let version = (&opened.path, opened.e_tag.as_deref());
+                fetch(&scanner.store, version, &ranges, &opened.work).await?
             }
         };
         let (opened, schema) = (Arc::clone(opened), Arc::clone(schema));

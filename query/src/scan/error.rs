@@ -23,7 +23,7 @@ pub enum ScanError {
     Arrow(#[from] arrow::error::ArrowError),
     /// The question has more rows than memory for them.
     #[error(
-        "the answer needs more than {limit} bytes of memory for its rows and visitors; ask for fewer dates, a longer interval, fewer dimensions or a filter"
+        "the answer needs more than {limit} bytes of memory for its rows, visitors and hits that wait to be merged; ask for fewer dates, a longer interval, fewer dimensions or a filter"
     )]
     TooLarge {
         /// How many bytes there may be.

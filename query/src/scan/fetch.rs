@@ -9,13 +9,15 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, coalesce_ranges};
 
 use super::error::ScanError;
+use crate::work::Work;
 
-/// The bytes of each range; [`ScanError::Replaced`] when the object has another ETag by now.
+/// The bytes of each range; [`ScanError::Replaced`] when the object has another ETag by now. What is
+/// read between close ranges counts as work, too.
 pub(super) async fn fetch(
     store: &StoreRef,
-    path: &Path,
-    e_tag: Option<&str>,
+    (path, e_tag): (&Path, Option<&str>),
     ranges: &[Range<u64>],
+    work: &Work,
 ) -> Result<Vec<Bytes>, ScanError> {
     let read = |range: Range<u64>| async move {
         let options = GetOptions {
@@ -24,11 +26,13 @@ pub(super) async fn fetch(
             ..GetOptions::default()
         };
         let got = store.get_opts(path, options).await;
-        match got {
+        let bytes = match got {
             Ok(got) => got.bytes().await,
             Err(error) => Err(error),
         }
-        .map_err(|error| ScanError::reading(path, error))
+        .map_err(|error| ScanError::reading(path, error))?;
+        work.add_bytes(bytes.len());
+        Ok(bytes)
     };
     coalesce_ranges(ranges, read, QUERY_COALESCE_BYTES).await
 }

@@ -57,7 +57,7 @@ pub(super) async fn table(
     let (e_tag, size) = (got.meta.e_tag.clone().or(e_tag), got.meta.size);
     let bytes = got.bytes().await.map_err(reading)?;
     work.add_bytes(bytes.len());
-    let footer = read_footer(store, path, e_tag.as_deref(), size, bytes.clone()).await?;
+    let footer = read_footer(store, (path, e_tag.as_deref()), (size, bytes.clone()), &work).await?;
     if let Some(e_tag) = e_tag.as_deref() {
         footers.put(path, e_tag, &footer);
     }
@@ -76,17 +76,17 @@ pub(super) async fn hot(
     let got = store.get_opts(path, GetOptions::default()).await.map_err(reading)?;
     let bytes = got.bytes().await.map_err(reading)?;
     work.add_bytes(bytes.len());
-    let footer = read_footer(store, path, None, bytes.len() as u64, bytes.clone()).await?;
+    let footer =
+        read_footer(store, (path, None), (bytes.len() as u64, bytes.clone()), &work).await?;
     Ok(Opened { path: path.clone(), e_tag: None, footer, whole: Some(bytes), work })
 }
 
 /// The footer of an object of `size` bytes whose end is `tail`; what it lacks is read.
 async fn read_footer(
     store: &StoreRef,
-    path: &Path,
-    e_tag: Option<&str>,
-    size: u64,
-    tail: Bytes,
+    (path, e_tag): (&Path, Option<&str>),
+    (size, tail): (u64, Bytes),
+    work: &Work,
 ) -> Result<Footer, ScanError> {
     let wrong = ScanError::parquet(path);
     let mut decoder = ParquetMetaDataPushDecoder::try_new(size)
@@ -98,7 +98,7 @@ async fn read_footer(
         match decoder.try_decode().map_err(&wrong)? {
             DecodeResult::Data(metadata) => return footer(path, metadata),
             DecodeResult::NeedsData(ranges) => {
-                let bytes = fetch(store, path, e_tag, &ranges).await?;
+                let bytes = fetch(store, (path, e_tag), &ranges, work).await?;
                 decoder.push_ranges(ranges, bytes).map_err(&wrong)?;
             }
             DecodeResult::Finished => {

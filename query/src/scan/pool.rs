@@ -1,13 +1,12 @@
-//! The counters of one question: as many as dates are counted at once. What they keep is bounded,
-//! all together.
+//! The counters of one range of dates: as many as dates are counted at once. What they keep is taken
+//! from the question's memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::error::ArrowError;
-use lake::limits::MAX_COUNTED_BYTES;
 
 use super::error::ScanError;
+use super::memory::Memory;
 use crate::count::{Counted, Counter, Tally};
 use crate::plan::Plan;
 
@@ -15,19 +14,19 @@ use crate::plan::Plan;
 pub(super) struct Pool {
     plan: Arc<Plan>,
     idle: Mutex<Vec<Counter>>,
-    bytes: AtomicUsize,
-    max_bytes: usize,
+    memory: Arc<Memory>,
 }
 
 impl Pool {
     /// For a question; `plan` is that of any of its sites.
-    pub(super) fn new(plan: &Arc<Plan>) -> Self {
-        Self::bounded(plan, MAX_COUNTED_BYTES)
+    pub(super) fn new(plan: &Arc<Plan>, memory: &Arc<Memory>) -> Self {
+        let (plan, memory) = (Arc::clone(plan), Arc::clone(memory));
+        Self { plan, idle: Mutex::default(), memory }
     }
 
-    pub(super) fn bounded(plan: &Arc<Plan>, max_bytes: usize) -> Self {
-        let (idle, bytes) = (Mutex::default(), AtomicUsize::new(0));
-        Self { plan: Arc::clone(plan), idle, bytes, max_bytes }
+    /// The memory of the question.
+    pub(super) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// Counts a whole date of a site.
@@ -55,12 +54,7 @@ impl Pool {
     ) -> Result<(), ScanError> {
         let before = counter.bytes();
         count(counter)?;
-        let grown = counter.bytes().saturating_sub(before);
-        let bytes = self.bytes.fetch_add(grown, Ordering::Relaxed) + grown;
-        if bytes > self.max_bytes {
-            return Err(ScanError::TooLarge { limit: self.max_bytes });
-        }
-        Ok(())
+        self.memory.grow(counter.bytes().saturating_sub(before))
     }
 
     /// Takes a counter that counted a date apart.
@@ -74,12 +68,6 @@ impl Pool {
         let mut tally = counters.next().unwrap_or_else(|| Tally::new(&self.plan));
         counters.for_each(|other| tally.take_over(other));
         tally.into_counted(&self.plan)
-    }
-
-    /// What the counters keep.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Counter>> {

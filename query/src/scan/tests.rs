@@ -1,10 +1,13 @@
+mod groups;
+mod memory;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array, new_null_array,
+    TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::{cast, take_record_batch};
+use arrow::compute::cast;
 use arrow::util::display::array_value_to_string;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
@@ -103,24 +106,47 @@ fn made_up(column: &Column, seeds: &[u64]) -> ArrayRef {
     }
 }
 
+/// Made-up hits, each with an id of its own.
+fn many(seeds: &[u64]) -> RecordBatch {
+    let ids = seeds.iter().map(|seed| Some(HitId(u128::from(*seed) + 1000).to_string()));
+    let ids: ArrayRef = Arc::new(ids.collect::<StringArray>());
+    let (schema, mut columns, _) = hits(seeds).into_parts();
+    columns[schema.index_of("hit_id").unwrap()] = ids;
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
 async fn put(store: &StoreRef, path: &Path, rows: &RecordBatch, holds: &Holds) {
     store.put(path, parquet_file::encode(rows, holds).unwrap().into()).await.unwrap();
 }
 
 /// A store whose table has the hits of `merged` and whose hot objects have the rest.
 async fn store(merged: &[u64], waiting: &[Vec<u64>]) -> StoreRef {
+    let waiting: Vec<RecordBatch> = waiting.iter().map(|seeds| hits(seeds)).collect();
+    store_of(&hits(merged), &waiting, None).await
+}
+
+/// The same, whose table has row groups of so many rows.
+async fn store_of(
+    merged: &RecordBatch,
+    waiting: &[RecordBatch],
+    group_rows: Option<usize>,
+) -> StoreRef {
     let store: StoreRef = Arc::new(MemoryStore::new());
     let mut holds = Holds::default();
-    if !merged.is_empty() {
+    if merged.num_rows() > 0 {
         let held = layout::hot_object(DAY, "shard", "0", "0");
-        put(&store, &held, &hits(merged), &Holds::default()).await;
+        put(&store, &held, merged, &Holds::default()).await;
         holds.0.insert(layout::name_hash(&held), 1);
-        let rows = assemble(&hits(merged), &Goals::default()).unwrap().rows;
-        put(&store, &layout::table_object(DAY, 0), &rows, &holds).await;
+        let rows = assemble(merged, &Goals::default()).unwrap().rows;
+        let mut bytes = parquet_file::encode(&rows, &holds).unwrap();
+        if let Some(group_rows) = group_rows {
+            bytes = groups::laid_out(bytes, group_rows, 2);
+        }
+        store.put(&layout::table_object(DAY, 0), bytes.into()).await.unwrap();
     }
-    for (at, seeds) in waiting.iter().enumerate().filter(|(_, seeds)| !seeds.is_empty()) {
+    for (at, rows) in waiting.iter().enumerate().filter(|(_, rows)| rows.num_rows() > 0) {
         let path = layout::hot_object(DAY, "shard", &format!("{}", at + 1), "9");
-        put(&store, &path, &hits(seeds), &Holds::default()).await;
+        put(&store, &path, rows, &Holds::default()).await;
     }
     store
 }
@@ -150,7 +176,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
     let sites = [(Arc::clone(&plan), beside.to_vec())];
     let listed = scanner.list(&sites).await.unwrap();
-    let scanned = scanner.scan(&sites, listed).await.unwrap();
+    let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
     (plan, scanned)
 }
 
@@ -194,14 +220,15 @@ proptest! {
     #[test]
     fn waiting_hits_are_answered_as_if_they_were_merged(
         seeds in proptest::collection::vec((any::<u64>(), 0_usize..5), 0..70),
+        group_rows in proptest::option::of(1_usize..9),
     ) {
         let part = |wanted: &dyn Fn(usize) -> bool| -> Vec<u64> {
             seeds.iter().filter(|(_, part)| wanted(*part)).map(|(seed, _)| *seed).collect()
         };
         let apart = part(&|part| part < 3);
-        let waiting = [part(&|part| part == 3), part(&|part| part == 4)];
+        let waiting = [part(&|part| part == 3), part(&|part| part == 4)].map(|seeds| hits(&seeds));
         run(async {
-            let split = Scanner::new(store(&apart, &waiting).await);
+            let split = Scanner::new(store_of(&hits(&apart), &waiting, group_rows).await);
             let merged = Scanner::new(store(&part(&|_| true), &[]).await);
             for query in questions() {
                 assert_eq!(answer(&split, &query).await, answer(&merged, &query).await, "{query}");
@@ -210,10 +237,13 @@ proptest! {
     }
 
     #[test]
-    fn a_naive_count_gives_the_same(seeds in proptest::collection::vec(any::<u64>(), 0..70)) {
+    fn a_naive_count_gives_the_same(
+        seeds in proptest::collection::vec(any::<u64>(), 0..70),
+        group_rows in proptest::option::of(1_usize..9),
+    ) {
         let rows = Naive::of(&assemble(&hits(&seeds), &Goals::default()).unwrap().rows);
         run(async {
-            let scanner = Scanner::new(store(&seeds, &[]).await);
+            let scanner = Scanner::new(store_of(&hits(&seeds), &[], group_rows).await);
             for (dimension, column) in
                 [("country", "country"), ("channel", "channel"), ("title", "title")]
             {
@@ -342,17 +372,17 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let scanner = Scanner::new(Arc::clone(&store));
         let plan = ask(&scanner, &question("from=2026-11-24")).await.0;
         let objects = list::Objects { parts: vec![listed], hot: Vec::new() };
-        let pool = Arc::new(Pool::new(&plan));
+        let pool = Arc::new(Pool::new(&plan, &scanner.memory()));
         date::count(&scanner, &plan, (DAY, &Orders::default()), (objects, None), &pool)
             .await
             .unwrap();
         let sites = [(Arc::clone(&plan), vec![DAY])];
-        let again = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
+        let listed = scanner.list(&sites).await.unwrap();
+        let again = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
 }
 
-/// Rows in several row groups, so that sites and visits cross their borders.
 #[test]
 fn what_waits_is_opened_once_for_all_sites() {
     let seeds: Vec<u64> = (0..50).collect();
@@ -361,26 +391,11 @@ fn what_waits_is_opened_once_for_all_sites() {
         let (question, work) = (question("from=2026-11-24"), Arc::new(Work::default()));
         let of = |site| Plan { work: Arc::clone(&work), ..plan(site, &question) };
         let sites = [1, 2, 3].map(|site| (Arc::new(of(site)), vec![DAY]));
-        let scanned = scanner.scan(&sites, scanner.list(&sites).await.unwrap()).await.unwrap();
+        let listed = scanner.list(&sites).await.unwrap();
+        let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert!(scanned.waiting.contains(&DAY));
         assert_eq!(work.explained()["objects"], 2);
     });
-}
-
-#[test]
-fn a_site_is_found_among_others() {
-    let seeds: Vec<u64> = (0..5000).map(|seed| seed * 7919).collect();
-    let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
-    let order = UInt32Array::from_iter_values(0..u32::try_from(rows.num_rows()).unwrap());
-    let rows = take_record_batch(&rows, &order).unwrap();
-    let bytes = parquet_file::encode(&rows, &Holds::default()).unwrap();
-    let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new()
-        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Optional);
-    let metadata =
-        parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&bytes, options).unwrap();
-    assert!(prune::pieces(metadata.metadata(), 3).is_empty());
-    let found: usize = prune::pieces(metadata.metadata(), 1).iter().map(|it| it.rows.len()).sum();
-    assert!(found > 0 && found <= rows.num_rows());
 }
 
 #[test]
@@ -455,64 +470,6 @@ fn the_standing_of_the_table_is_known_without_reading_it() {
             assert_eq!(standing(&waits).await.unerased, unerased, "{id}");
         }
     });
-}
-
-#[test]
-fn what_needs_too_much_memory_is_refused() {
-    let seeds: Vec<u64> = (0..300).collect();
-    run(async {
-        let scanner = Scanner::new(store(&seeds, &[]).await);
-        let plan =
-            ask(&scanner, &question("from=2026-11-24&by=page,title&metrics=visitors")).await.0;
-        let sites = [(Arc::clone(&plan), vec![DAY])];
-        let within = async |bytes: usize| {
-            let pool = Arc::new(pool::Pool::bounded(&plan, bytes));
-            let lists = scanner.lists(&[DAY], &BTreeSet::from([plan.site])).await?;
-            let counted = scanner.count(&sites, lists, &pool).await;
-            counted.map(|_| pool.bytes())
-        };
-        let needed = within(usize::MAX).await.unwrap();
-        assert!(needed > 1000, "{needed}");
-        assert!(within(needed).await.is_ok() && within(needed + 1).await.is_ok());
-        let refused = within(needed - 1).await.unwrap_err();
-        assert!(matches!(refused, ScanError::TooLarge { limit } if limit == needed - 1));
-        assert!(refused.to_string().contains("fewer dimensions"), "{refused}");
-    });
-}
-
-#[test]
-fn a_row_group_whose_dictionary_has_no_such_entry_is_ruled_out() {
-    let seeds: Vec<u64> = (0..200).collect();
-    let rows = assemble(&hits(&seeds), &Goals::default()).unwrap().rows;
-    let bytes = parquet_file::encode(&rows, &Holds::default()).unwrap();
-    let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new();
-    let metadata =
-        parquet::arrow::arrow_reader::ArrowReaderMetadata::load(&bytes, options).unwrap();
-    let whole = 0..bytes.len() as u64;
-    let (ranges, bytes) = (std::slice::from_ref(&whole), std::slice::from_ref(&bytes));
-    let fetched = dictionary::Fetched { ranges, bytes };
-    let ruled_out = |query: &str| {
-        let question = question(&format!("from=2026-11-24&{query}"));
-        let zone_of = |_| TimeZone::UTC;
-        let calendar = Calendar::new((DAY, DAY), question.interval, &zone_of, false, false);
-        dictionary::rules_out(&Plan::new(1, &question, calendar), metadata.metadata(), 0, &fetched)
-    };
-    for (query, expected) in [
-        ("filter=country==x", false),
-        ("filter=country==z", true),
-        ("filter=country==z,country==x", false),
-        ("filter=country==z,country=@z", true),
-        ("filter=country==z,device==x", false),
-        ("filter=country!=x", false),
-        ("filter=country==", false),
-        ("filter=country==x;device==z", true),
-        ("section=/news", false),
-        ("section=/none", true),
-        ("by=download", false),
-        ("bots=only", false),
-    ] {
-        assert_eq!(ruled_out(query), expected, "{query}");
-    }
 }
 
 #[test]

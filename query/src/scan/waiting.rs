@@ -9,23 +9,31 @@ use arrow::compute::{concat_batches, filter_record_batch, not};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::assemble::assemble;
-use lake::columns::{COLUMNS, schema_for_reading};
+use lake::columns::{COLUMNS, Type, schema_for_reading};
 use lake::goals::Goals;
 use lake::orders::Orders;
 use lake::parquet_file::adapt;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::Scanner;
+use super::date::Parts;
 use super::decode::{self, Pending, Rows, on_thread, schema_of};
 use super::error::ScanError;
 use super::links::{LINKS, touched};
+use super::memory::{Held, Memory};
 use super::open::{self, Opened};
 use super::prune::{Piece, pieces};
 use crate::plan::Plan;
 
 /// Hot objects read at once.
 const CONCURRENT_READS: usize = 16;
+/// Dates whose waiting hits are worked out at once, each with much of a day's hits in memory. Late
+/// hits are of the last few dates; imports can be of all.
+pub(super) const CONCURRENT_DATES: usize = 4;
+/// What an id takes in memory: 32 digits, and where it begins.
+const ID_BYTES: usize = 36;
 /// The columns that link hits, and those that tell whether an order covers one.
 const LINKS_AND_ORDERS: [&str; 7] =
     ["site", "ts", "hit_id", "user_id", "received_at", "fingerprint", "client_id"];
@@ -36,6 +44,8 @@ pub(super) struct WorkedOut {
     pub(super) rows: RecordBatch,
     /// By table object: its rows that these stand for.
     pub(super) skip: Vec<Mask>,
+    /// The memory of the rows.
+    pub(super) held: Held,
 }
 
 /// What answers about a date leave out.
@@ -104,36 +114,28 @@ pub(super) async fn open_hot(
 /// Works out what the hot objects and the orders change about the site's rows of a date; nothing
 /// when no waiting hit is of the site and no hit is covered.
 pub(super) async fn work_out(
-    scanner: &Scanner,
+    (scanner, memory): (&Scanner, &Arc<Memory>),
     plan: &Plan,
-    table: &[Arc<Opened>],
-    hot: &[Arc<Opened>],
+    Parts { table, hot }: &Parts,
     hidden: Hidden,
 ) -> Result<Option<WorkedOut>, ScanError> {
-    let waiting = flat(read(scanner, plan.site, hot, &LINKS, None).await?);
+    let ours = (scanner, memory);
+    let (waiting, _waiting_held) = read(ours, (plan.site, &LINKS), hot, None).await?;
+    let waiting = flat(waiting);
     let Hidden { dt, orders, in_table } = hidden;
     if waiting.is_empty() && in_table.is_empty() {
         return Ok(None);
     }
-    let links: &[&str] = if in_table.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
-    let standing = read(scanner, plan.site, table, links, None).await?;
-    let places: Vec<Vec<(usize, usize)>> = standing
-        .iter()
-        .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
-        .collect();
-    let standing = flat(standing);
-    let touched = on_thread(&scanner.cpu, move || {
-        let mut seeds = waiting;
-        seeds.extend(covered(&in_table, dt, &standing)?);
-        Ok(if seeds.is_empty() { None } else { Some(touched(&standing, &seeds)?) })
-    });
-    let Some(touched) = touched.await? else { return Ok(None) };
-    let skip = masks(&places, &touched);
+    // The semaphore is never closed; without a permit the date merely does not wait for its turn.
+    let _turn = scanner.waiting.acquire().await.ok();
+    let skip = touched_rows(ours, (plan.site, table), waiting, (dt, in_table)).await?;
+    let Some(skip) = skip else { return Ok(None) };
     // All that hits brought: of copies received at once the least by bytes stays.
     let columns: Vec<&str> =
         COLUMNS.iter().filter(|column| !column.of_visit).map(|column| column.name).collect();
-    let mut raw = flat(read(scanner, plan.site, table, &columns, Some(&skip)).await?);
-    raw.extend(flat(read(scanner, plan.site, hot, &columns, None).await?));
+    let (of_table, _table_held) = read(ours, (plan.site, &columns), table, Some(&skip)).await?;
+    let (of_hot, _hot_held) = read(ours, (plan.site, &columns), hot, None).await?;
+    let raw = [flat(of_table), flat(of_hot)].concat();
     let schema = schema_of(&plan.columns);
     let mut goals = Goals::default();
     goals.add(plan.site, &plan.goals);
@@ -145,7 +147,31 @@ pub(super) async fn work_out(
         decode::adapt_rows(&assembled.rows, &schema)
     })
     .await?;
-    Ok(Some(WorkedOut { rows, skip }))
+    let held = memory.hold(rows.get_array_memory_size())?;
+    Ok(Some(WorkedOut { rows, skip, held }))
+}
+
+/// The table's rows, by object, that the waiting hits and those that orders cover touch; none where
+/// there are no such hits.
+async fn touched_rows(
+    (scanner, memory): (&Scanner, &Arc<Memory>),
+    (site, table): (i32, &[Arc<Opened>]),
+    waiting: Vec<RecordBatch>,
+    (dt, covering): (Date, Orders),
+) -> Result<Option<Vec<Mask>>, ScanError> {
+    let links: &[&str] = if covering.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
+    let (standing, _held) = read((scanner, memory), (site, links), table, None).await?;
+    let places: Vec<Vec<(usize, usize)>> = standing
+        .iter()
+        .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
+        .collect();
+    let standing = flat(standing);
+    let touched = on_thread(&scanner.cpu, move || {
+        let mut seeds = waiting;
+        seeds.extend(covered(&covering, dt, &standing)?);
+        Ok(if seeds.is_empty() { None } else { Some(touched(&standing, &seeds)?) })
+    });
+    Ok(touched.await?.map(|touched| masks(&places, &touched)))
 }
 
 /// The rows that orders cover.
@@ -159,16 +185,17 @@ fn covered(orders: &Orders, dt: Date, rows: &[RecordBatch]) -> Result<Vec<Record
     Ok(covered)
 }
 
-/// By object: the site's rows of some columns; with masks only the rows that these mark.
+/// By object: the site's rows of some columns; with masks only the rows that these mark. They are
+/// held in memory before they are read, by what the footers say of them, and then as they are.
 pub(super) async fn read(
-    scanner: &Scanner,
-    site: i32,
+    (scanner, memory): (&Scanner, &Arc<Memory>),
+    (site, columns): (i32, &[&str]),
     objects: &[Arc<Opened>],
-    columns: &[&str],
     chosen: Option<&[Mask]>,
-) -> Result<Vec<Vec<Rows>>, ScanError> {
+) -> Result<(Vec<Vec<Rows>>, Held), ScanError> {
     let schema = schema_of(columns);
     let mut reads = Vec::new();
+    let mut bytes = 0;
     for (at, opened) in objects.iter().enumerate() {
         let mut pending = Vec::new();
         for piece in pieces(opened.footer.metadata.metadata(), site) {
@@ -179,11 +206,32 @@ pub(super) async fn read(
                     selection => selection,
                 },
             };
+            let rows = selection.as_ref().map_or(piece.rows.len(), RowSelection::row_count);
+            bytes += decoded_bytes(opened, &piece, columns, rows);
             pending.push(Pending::new(opened, piece, columns, selection)?);
         }
         reads.push(decode::read(scanner, opened, pending, (Some(site), &schema), Ok));
     }
-    futures_util::stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await
+    let mut held = memory.hold(bytes)?;
+    let read = futures_util::stream::iter(reads).buffered(CONCURRENT_READS);
+    let read: Vec<Vec<Rows>> = read.try_collect().await?;
+    held.resize(read.iter().flatten().map(|rows| rows.batch.get_array_memory_size()).sum())?;
+    Ok((read, held))
+}
+
+/// About what some columns of some rows of a piece take when they are decoded.
+fn decoded_bytes(opened: &Opened, piece: &Piece, columns: &[&str], rows: usize) -> usize {
+    let groups = opened.footer.metadata.metadata().row_groups();
+    let of_group = groups.get(piece.row_group).map(|group| group.columns()).unwrap_or_default();
+    let of_column = |column: &ColumnChunkMetaData| {
+        let name = column.column_path().parts().first().filter(|it| columns.contains(&it.as_str()));
+        let is_id = lake::columns::find(name?)?.kind == Type::Id;
+        let all = usize::try_from(column.uncompressed_size()).unwrap_or_default();
+        // Ids lie there by what they differ in; other texts are numbers into a dictionary.
+        let share = all.saturating_mul(rows) / piece.all_rows.max(1);
+        Some(if is_id { rows * ID_BYTES } else { share + rows * size_of::<i32>() })
+    };
+    of_group.iter().filter_map(of_column).sum()
 }
 
 fn flat(rows: Vec<Vec<Rows>>) -> Vec<RecordBatch> {

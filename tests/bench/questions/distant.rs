@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use lake::layout::{HITS, HOT};
 use lake::store::{Expected, Store, StoreRef};
 use object_store::path::Path;
 use object_store::{
@@ -28,6 +29,8 @@ struct Counts {
     calls: AtomicU64,
     /// The most calls so far of which each began after the one before was answered.
     in_sequence: AtomicU64,
+    /// Bytes of hits that went over the wire.
+    bytes: AtomicU64,
 }
 
 impl DistantStore {
@@ -37,8 +40,13 @@ impl DistantStore {
 
     /// Calls since this was last asked, and how many of them in sequence.
     pub(crate) fn take_counts(&self) -> (u64, u64) {
-        let Counts { calls, in_sequence } = self.counts.as_ref();
+        let Counts { calls, in_sequence, .. } = self.counts.as_ref();
         (calls.swap(0, Ordering::SeqCst), in_sequence.swap(0, Ordering::SeqCst))
+    }
+
+    /// Bytes of hits, of the table or hot, that were read since this was last asked.
+    pub(crate) fn take_bytes(&self) -> u64 {
+        self.counts.bytes.swap(0, Ordering::SeqCst)
     }
 
     async fn call<T>(&self, call: impl Future<Output = T>) -> T {
@@ -98,7 +106,12 @@ impl ObjectStore for DistantStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.call(self.inner.get_opts(path, options)).await
+        let got = self.call(self.inner.get_opts(path, options)).await?;
+        if [HITS, HOT].iter().any(|zone| path.as_ref().starts_with(zone)) {
+            let bytes = got.range.end - got.range.start;
+            self.counts.bytes.fetch_add(bytes, Ordering::SeqCst);
+        }
+        Ok(got)
     }
 
     fn delete_stream(
