@@ -38,15 +38,12 @@ impl DistantStore {
         Self { inner, delay, counts: Arc::default() }
     }
 
-    /// Calls since this was last asked, and how many of them in sequence.
-    pub(crate) fn take_counts(&self) -> (u64, u64) {
-        let Counts { calls, in_sequence, .. } = self.counts.as_ref();
-        (calls.swap(0, Ordering::SeqCst), in_sequence.swap(0, Ordering::SeqCst))
-    }
-
-    /// Bytes of hits, of the table or hot, that were read since this was last asked.
-    pub(crate) fn take_bytes(&self) -> u64 {
-        self.counts.bytes.swap(0, Ordering::SeqCst)
+    /// Calls since this was last asked, how many of them in sequence, and the bytes of hits, of the
+    /// table or hot, that they read.
+    pub(crate) fn take_counts(&self) -> (u64, u64, u64) {
+        let Counts { calls, in_sequence, bytes } = self.counts.as_ref();
+        let take = |count: &AtomicU64| count.swap(0, Ordering::SeqCst);
+        (take(calls), take(in_sequence), take(bytes))
     }
 
     async fn call<T>(&self, call: impl Future<Output = T>) -> T {

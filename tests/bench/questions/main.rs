@@ -100,7 +100,7 @@ async fn answer(folder: &Path, delay: Duration) {
     let query = Query::new(store, sites, tokens, clock);
     for line in std::io::stdin().lock().lines() {
         let answer = query.handle(event(&line.unwrap(), &token)).await;
-        let (calls, in_sequence) = distant.take_counts();
+        let (calls, in_sequence, _) = distant.take_counts();
         let body = serde_json::to_value(&answer.body).unwrap();
         let line = json!({
             "status": answer.status_code, "body": body,
