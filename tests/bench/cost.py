@@ -56,7 +56,7 @@ ASSUMED = {
     "own_metrics": (9, "metrics of our own; one is paid for in the hours in which it is sent"),
 }
 # Merges of a date, measured by simulation (docs/decisions/merge.md), and the hits at which it changes.
-MERGES, MERGES_LARGE, LARGE_DATE = 36.5, 12.7, 5_000_000
+MERGES, MERGES_LARGE, LARGE_DATE = 36.5, 12.8, 5_000_000 * 2 // 3
 # Of the hourly look for missing hits: two dates that got hits, and an hour's share of the months kept.
 CHECK_LISTS, CHECK_GETS = 3, 75
 # Of a look for orders of erasure, where there are none: the sites once, the orders three times.
