@@ -14,7 +14,6 @@ class Table:
     """The table in a folder under its name, as Athena has it: times are UTC and `dt` is text."""
 
     def __init__(self, folder):
-        self.folder = folder
         self.connection = duckdb.connect()
         self.connection.execute("set timezone = 'UTC'; set threads = 1")
         self.connection.execute(f"""create table hits as select * from
@@ -27,23 +26,6 @@ class Table:
         found = self.connection.execute(sql)
         names = [it[0] for it in found.description]
         return [dict(zip(names, line, strict=True)) for line in found.fetchall()]
-
-
-class Spark:
-    """The same on Spark, whose session it leaves to others: the text in its own dialect."""
-
-    def __init__(self, session, folder):
-        self.session = session
-        session.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
-        session.read.option("mergeSchema", "true").parquet(f"{folder}/hits").createOrReplaceTempView("hits")
-
-    def close(self):
-        self.session.catalog.dropTempView("hits")
-        self.session.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
-
-    def ask(self, sql):
-        [text] = sqlglot.transpile(sql, read="trino", write="spark")
-        return [line.asDict() for line in self.session.sql(text).collect()]
 
 
 def parse(sql):
