@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use lake::site::Identity;
 use serde_json::{Map, Value as Json, json};
 
 use crate::calendar::Interval;
@@ -52,6 +53,8 @@ pub struct Facts<'a> {
     pub by_sites: bool,
     /// Name of the zone of dates and hours; none where sites have different ones.
     pub timezone: Option<&'a str>,
+    /// How long the sites may have recognised a visitor of these dates.
+    pub identities: &'a [Identity],
     /// Partitions whose hits are not all merged.
     pub waiting: &'a BTreeSet<Date>,
     /// Today in that zone.
@@ -109,7 +112,7 @@ pub fn json_body(
         "totals": totals,
         "row_count": rows.count,
         "next_cursor": next,
-        "accuracy": accuracy(question),
+        "accuracy": accuracy(question, facts.identities),
         "as_of": as_of.to_string(),
         "complete": complete(plan, question.tz.is_some(), facts),
         "definitions": DEFINITIONS,
@@ -235,12 +238,17 @@ fn number(metric: &Metric, value: Option<f64>) -> Json {
     }
 }
 
-/// How long a visitor is recognised within the range. From when on a site has had its `identity` is
-/// not known, so that hits of any date can have the shortest, a day. A day of another zone has parts
-/// of two of the site's.
-fn accuracy(question: &Question) -> Map<String, Json> {
-    let exact = question.from == question.to && question.tz.is_none();
-    let word = if exact { "exact" } else { "per_day" };
+/// How long a visitor is recognised within the range.
+fn accuracy(question: &Question, identities: &[Identity]) -> Map<String, Json> {
+    let same = |interval: Interval| interval.first(question.from) == interval.first(question.to);
+    let of = |identity: &Identity| match identity {
+        Identity::Daily | Identity::FirstParty => (question.from == question.to, 0, "per_day"),
+        Identity::Weekly => (same(Interval::Week), 1, "per_week"),
+        Identity::Monthly => (same(Interval::Month), 2, "per_month"),
+    };
+    // Of several the least exact. A day of another zone has parts of two of the site's.
+    let (exact, _, window) = identities.iter().map(of).min().unwrap_or((true, 0, "per_day"));
+    let word = if exact && question.tz.is_none() { "exact" } else { window };
     let bound = question.metrics.iter().filter(|metric| metric.is_bound_to_identity());
     let names = ["visitors"].into_iter().chain(bound.map(|metric| metric.name));
     names.map(|name| (name.to_owned(), json!(word))).collect()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
-use lake::site::{Site, list_sites};
+use lake::site::{Identity, Site, list_sites};
 use lake::store::StoreRef;
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
@@ -250,9 +250,11 @@ impl Prepared {
             plan: Arc::clone(plan),
             counted,
         });
+        let identities: Vec<Identity> = self.asked.iter().flat_map(identities).collect();
         let facts = Facts {
             by_sites: self.by_sites,
             timezone: timezone(&self.asked),
+            identities: &identities,
             waiting: &waiting,
             today: self.today,
             as_of_ms,
@@ -338,12 +340,17 @@ fn calendar(question: &Question, site: &Site) -> Calendar {
 
 /// The zone that is in force when a day of the site's begins.
 fn zone_on(site: &Site, day: Date) -> TimeZone {
-    let begins_ms = |zone| {
-        let start = day.to_zoned_datetime(zone);
-        start.map_or(0, |start| start.timestamp().as_millisecond())
-    };
-    let before = site.zone_at(begins_ms(TimeZone::UTC) - FIRST_TO_BEGIN_MS);
-    site.zone_at(begins_ms(before))
+    let before = site.zone_at(begins_ms(day, TimeZone::UTC) - FIRST_TO_BEGIN_MS);
+    site.zone_at(begins_ms(day, before))
+}
+
+fn begins_ms(day: Date, zone: TimeZone) -> i64 {
+    day.to_zoned_datetime(zone).map_or(0, |start| start.timestamp().as_millisecond())
+}
+
+/// Each `identity` that hits of the question's dates may have.
+fn identities(Asked { site, question }: &Asked) -> impl Iterator<Item = Identity> {
+    site.identities_since(begins_ms(question.from, zone_on(site, question.from)))
 }
 
 /// The site's dates that the question's days lie in.

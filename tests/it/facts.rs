@@ -1,9 +1,10 @@
 //! What an answer says of itself: how exact it is, and which dates are complete.
 
+use lake::clock::Clock as _;
 use lake::site::{SiteSettings, put_site};
 use serde_json::{Value, json};
 
-use crate::house::{House, NOW_MS, http_event};
+use crate::house::{House, http_event};
 use crate::questions::{hit, run};
 
 const DAY_S: i64 = 86_400;
@@ -19,29 +20,55 @@ async fn said(house: &House, query: &str, name: &str) -> Value {
 }
 
 #[test]
-fn accuracy_claims_no_longer_identity_than_surely_held() {
+fn accuracy_is_that_of_the_identity_and_its_dates() {
     run(async {
-        let house = House::new().await;
-        for identity in ["daily", "weekly", "monthly", "first_party"] {
-            let settings = json!({"id": 1, "identity": identity}).to_string();
-            let settings = SiteSettings::parse(&settings).unwrap();
-            put_site(&house.store, &settings, NOW_MS, true).await.unwrap();
-            house.clock.advance(60_000);
-            for (query, word) in [
-                ("from=2026-03-10&to=2026-03-10", "exact"),
-                ("from=2026-03-10&to=2026-03-10&tz=UTC", "per_day"),
-                // Within a week, and within a month: of before the setting they can be a day's.
-                ("from=2026-03-09&to=2026-03-10", "per_day"),
-                ("from=2026-02-01&to=2026-03-10", "per_day"),
-            ] {
-                let accuracy = said(&house, query, "accuracy").await;
-                assert_eq!(accuracy, json!({"visitors": word}), "{identity}: {query}");
+        let (day, week, month) = ("2026-03-10", "2026-03-09", "2026-03-01");
+        for (identity, words) in [
+            ("daily", ["exact", "per_day", "per_day", "per_day"]),
+            ("first_party", ["exact", "per_day", "per_day", "per_day"]),
+            ("weekly", ["exact", "exact", "per_week", "per_week"]),
+            ("monthly", ["exact", "exact", "exact", "per_month"]),
+        ] {
+            let house = House::new().await;
+            set_identity(&house, identity, false).await;
+            for (from, word) in [day, week, month, "2026-02-28"].iter().zip(words) {
+                let accuracy = said(&house, &format!("from={from}&to={day}"), "accuracy").await;
+                assert_eq!(accuracy, json!({"visitors": word}), "{identity} from {from}");
             }
+            let zone = said(&house, &format!("from={day}&to={day}&tz=UTC"), "accuracy").await;
+            assert_ne!(zone, json!({"visitors": "exact"}), "a day of two");
         }
+        let house = House::new().await;
         let query = "from=2026-03-09&to=2026-03-10&metrics=new_visitors,visits,visitor_days,users";
         let accuracy = said(&house, query, "accuracy").await;
         assert_eq!(accuracy, json!({"visitors": "per_day", "new_visitors": "per_day"}));
     });
+}
+
+#[test]
+fn accuracy_does_not_claim_for_history_what_the_identity_is_today() {
+    run(async {
+        let house = House::new().await;
+        let of = async |from: &str, to: &str| {
+            let accuracy = said(&house, &format!("from={from}&to={to}"), "accuracy").await;
+            accuracy["visitors"].as_str().unwrap().to_owned()
+        };
+        set_identity(&house, "monthly", true).await;
+        assert_eq!(of("2026-03-09", "2026-03-10").await, "per_day", "the change was on the 10th");
+        assert_eq!(of("2026-03-11", "2026-03-31").await, "exact");
+        house.clock.advance(DAY_S * 1000);
+        set_identity(&house, "daily", true).await;
+        assert_eq!(of("2026-03-11", "2026-03-31").await, "per_day");
+        assert_eq!(of("2026-03-12", "2026-03-13").await, "per_day");
+    });
+}
+
+/// Of site 1, which may have hits.
+async fn set_identity(house: &House, identity: &str, has_hits: bool) {
+    let settings = json!({"id": 1, "identity": identity}).to_string();
+    let settings = SiteSettings::parse(&settings).unwrap();
+    put_site(&house.store, &settings, house.clock.now_ms(), has_hits).await.unwrap();
+    house.clock.advance(60_000);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use regex::RegexSet;
 use super::SiteError;
 use super::check::without_scheme;
 use super::pattern;
-use super::settings::SiteSettings;
+use super::settings::{Identity, SiteSettings};
 use super::stored::Stored;
 use crate::limits::MAX_DIMENSIONS;
 
@@ -22,6 +22,7 @@ pub struct Site {
     /// As the owner gave them.
     pub settings: SiteSettings,
     zones: Vec<(i64, TimeZone)>,
+    identities: Vec<(i64, Identity)>,
     networks: Vec<IpNet>,
     user_agents: RegexSet,
     hosts: HashSet<String>,
@@ -47,6 +48,7 @@ impl Site {
         let refused = |error: pattern::PatternError| SiteError::Refused(error.to_string());
         Ok(Self {
             zones: stored.zones.into_iter().filter_map(zone).collect(),
+            identities: stored.identities,
             networks: settings.excluded_ips.iter().filter_map(|text| network(text)).collect(),
             user_agents: pattern::set(&expressions).map_err(refused)?,
             hosts: lower(&settings.hosts),
@@ -75,6 +77,16 @@ impl Site {
     #[must_use]
     pub fn zone_at(&self, ts_ms: i64) -> TimeZone {
         self.zone_ref(ts_ms).clone()
+    }
+
+    /// Each `identity` that hits of a time or later may have: what held then, and whatever came
+    /// after, because a late hit has the one that holds when it comes. The shortest where what held
+    /// is not known.
+    pub fn identities_since(&self, ts_ms: i64) -> impl Iterator<Item = Identity> {
+        let unknown = self.identities.first().is_none_or(|(from, _)| *from > ts_ms);
+        let ends = self.identities.iter().skip(1).map(|(from, _)| *from).chain([i64::MAX]);
+        let held = self.identities.iter().zip(ends).filter(move |(_, end)| *end > ts_ms);
+        unknown.then_some(Identity::Daily).into_iter().chain(held.map(|((_, it), _)| *it))
     }
 
     /// The site's local date of a time.
@@ -198,7 +210,7 @@ mod tests {
 
     fn site(settings: &str) -> Site {
         let settings: serde_json::Value = serde_json::from_str(settings).unwrap();
-        Site::new(Stored { settings, zones: vec![(i64::MIN, "UTC".to_owned())] }).unwrap()
+        Site::new(Stored { settings, zones: vec![(i64::MIN, "UTC".to_owned())], identities: Vec::new() }).unwrap()
     }
 
     #[test]

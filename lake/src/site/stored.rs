@@ -6,7 +6,7 @@ use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::settings::SiteSettings;
+use super::settings::{Identity, SiteSettings};
 use super::{Site, SiteError};
 use crate::store::{Expected, StoreRef, put_json_if, read_json};
 
@@ -15,7 +15,13 @@ use crate::store::{Expected, StoreRef, put_json_if, read_json};
 pub(super) struct Stored {
     pub(super) settings: serde_json::Value,
     pub(super) zones: Vec<(i64, String)>,
+    /// What each `identity` holds from on; of before the first nothing is known.
+    #[serde(default)]
+    pub(super) identities: Vec<(i64, Identity)>,
 }
+
+/// When every instance has read the settings again.
+const IN_FORCE_MS: i64 = 60_000;
 
 fn expected(e_tag: Option<String>) -> Expected {
     e_tag.map_or(Expected::Absent, Expected::ETag)
@@ -48,18 +54,28 @@ pub async fn put_site(
                     .last()
                     .and_then(|(_, zone)| TimeZone::get(zone).ok())
                     .unwrap_or(TimeZone::UTC);
-                zones.push((next_midnight(now_ms + 60_000, last), settings.timezone.clone()));
+                zones.push((next_midnight(now_ms + IN_FORCE_MS, last), settings.timezone.clone()));
             }
             zones
         }
         _ => vec![(i64::MIN, settings.timezone.clone())],
+    };
+    let identities = match &old {
+        Some(old) if has_hits => {
+            let mut identities = old.value.identities.clone();
+            if identities.last().is_none_or(|(_, identity)| *identity != settings.identity) {
+                identities.push((now_ms + IN_FORCE_MS, settings.identity));
+            }
+            identities
+        }
+        _ => vec![(i64::MIN, settings.identity)],
     };
     let value =
         serde_json::to_value(settings).map_err(|error| SiteError::Refused(error.to_string()))?;
     put_json_if(
         store.as_ref(),
         &path(settings.id),
-        &Stored { settings: value, zones },
+        &Stored { settings: value, zones, identities },
         expected(old.as_ref().map(|old| old.e_tag.clone())),
     )
     .await?;
