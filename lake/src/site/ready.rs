@@ -210,7 +210,12 @@ mod tests {
 
     fn site(settings: &str) -> Site {
         let settings: serde_json::Value = serde_json::from_str(settings).unwrap();
-        Site::new(Stored { settings, zones: vec![(i64::MIN, "UTC".to_owned())], identities: Vec::new() }).unwrap()
+        Site::new(Stored {
+            settings,
+            zones: vec![(i64::MIN, "UTC".to_owned())],
+            identities: Vec::new(),
+        })
+        .unwrap()
     }
 
     #[test]
