@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::{Clock, Random, utc_date};
+use crate::limits::TOKENS_STALE_MS;
 use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
 use used::Uses;
 pub use used::last_used;
@@ -157,7 +158,7 @@ impl TokenCache {
     ///
     /// # Errors
     ///
-    /// When the store fails and the tokens have not been read before.
+    /// When the store fails and the tokens have not been read within the last minute.
     pub async fn find(&self, token: &str) -> Result<Option<Token>, JsonError> {
         // Anybody can send anything for a token: what cannot be one costs nothing.
         if token.len() != TOKEN_LETTERS {
@@ -195,8 +196,8 @@ impl TokenCache {
                     Some((now_ms, Arc::clone(&tokens)));
                 Ok(tokens)
             }
-            (Err(_), Some((_, tokens))) => Ok(tokens),
-            (Err(error), None) => Err(error),
+            (Err(_), Some((at, tokens))) if now_ms - at < TOKENS_STALE_MS => Ok(tokens),
+            (Err(error), _) => Err(error),
         }
     }
 }
@@ -205,7 +206,9 @@ impl TokenCache {
 mod tests {
     use super::*;
     use crate::clock::{ManualClock, SeededRandom};
+    use crate::limits::SETTINGS_TTL_MS;
     use crate::store::memory::MemoryStore;
+    use object_store::ObjectStoreExt as _;
 
     #[tokio::test]
     async fn a_token_opens_what_it_was_made_for_until_it_is_revoked() {
@@ -224,6 +227,24 @@ mod tests {
         assert_eq!(revoke_token(&store, &token).await.unwrap(), 1);
         clock.advance(10);
         assert_eq!(cache.find(&token).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn tokens_that_cannot_be_read_anew_open_nothing_after_a_minute() {
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::at(0));
+        let token = add_token(&store, &SeededRandom::new(1), 0, (true, true), None).await.unwrap();
+        let cache = TokenCache::new(
+            Arc::clone(&store),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            SETTINGS_TTL_MS,
+        );
+        assert!(cache.find(&token).await.unwrap().is_some());
+        store.put(&path(), "no list".into()).await.unwrap();
+        clock.set(TOKENS_STALE_MS - 1);
+        assert!(cache.find(&token).await.unwrap().is_some());
+        clock.set(TOKENS_STALE_MS);
+        cache.find(&token).await.unwrap_err();
     }
 
     #[tokio::test]
