@@ -16,7 +16,9 @@ mod rejected;
 pub mod report;
 mod scratch;
 mod share;
+mod status;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub use look::Found;
 use look::LastCheck;
 use scratch::Scratch;
 pub use share::{Share, ShareError};
+pub use status::DateStatus;
 
 /// The variable that names the memory of a merge, in MiB.
 pub const MEMORY_VARIABLE: &str = "HITLAKE_MERGE_MEMORY_MB";
@@ -205,7 +208,7 @@ impl Merge {
     ///
     /// As [`Merge::handle`]; run again, it goes on with what is left.
     pub async fn reapply(&self, anew: Anew) -> anyhow::Result<Answer> {
-        let dates: Vec<Date> = self.dates().await?.iter().map(|date| date.dt).collect();
+        let dates: Vec<Date> = self.dates().await?.into_iter().collect();
         self.merge(&dates, anew, Share::default()).await
     }
 
@@ -225,11 +228,21 @@ impl Merge {
         failed.map_or(Ok(answer), Err)
     }
 
+    /// Every date that has objects.
+    pub(super) async fn dates(&self) -> anyhow::Result<BTreeSet<Date>> {
+        let (table, hot) = (self.dates_of(layout::HITS).await?, self.hot_dates().await?);
+        Ok(table.into_iter().chain(hot).collect())
+    }
+
     /// Dates that have hot objects.
     pub(crate) async fn hot_dates(&self) -> anyhow::Result<Vec<Date>> {
-        let listed = self.store.list_with_delimiter(Some(&Path::from(layout::HOT))).await;
-        let folders = listed.context("listing the dates of hot objects")?.common_prefixes;
-        Ok(folders.iter().filter_map(layout::date_of).collect())
+        self.dates_of(layout::HOT).await
+    }
+
+    async fn dates_of(&self, zone: &str) -> anyhow::Result<Vec<Date>> {
+        let listed = self.store.list_with_delimiter(Some(&Path::from(zone))).await;
+        let folders = listed.with_context(|| format!("listing the dates of {zone}/"))?;
+        Ok(folders.common_prefixes.iter().filter_map(layout::date_of).collect())
     }
 
     /// The hot objects of a date, in the order of their names.
@@ -244,82 +257,5 @@ impl Merge {
         listed.retain(|object| layout::batch_of(&object.location).is_some());
         listed.sort_unstable_by(|left, right| left.location.cmp(&right.location));
         Ok(listed)
-    }
-}
-
-/// One date as `status` shows it.
-#[derive(Debug, Clone, Default)]
-pub struct DateStatus {
-    /// The date.
-    pub dt: Date,
-    /// Bytes of its table object.
-    pub table_bytes: u64,
-    /// When that was last replaced, Unix milliseconds.
-    pub merged_ms: Option<i64>,
-    /// Hot objects; in [`Merge::statuses`] only those that wait to be merged.
-    pub hot_objects: usize,
-    /// Their bytes.
-    pub hot_bytes: u64,
-}
-
-impl Merge {
-    /// Every date that has objects.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be listed.
-    pub async fn dates(&self) -> anyhow::Result<Vec<DateStatus>> {
-        let mut dates: std::collections::BTreeMap<Date, DateStatus> =
-            std::collections::BTreeMap::new();
-        for zone in [layout::HITS, layout::HOT] {
-            let listed: Vec<ObjectMeta> = self
-                .store
-                .list(Some(&Path::from(zone)))
-                .try_collect()
-                .await
-                .with_context(|| format!("listing {zone}/"))?;
-            for object in listed {
-                let Some(dt) = layout::date_of(&object.location) else { continue };
-                let date =
-                    dates.entry(dt).or_insert_with(|| DateStatus { dt, ..DateStatus::default() });
-                if zone == layout::HOT {
-                    date.hot_objects += 1;
-                    date.hot_bytes += object.size;
-                } else {
-                    date.table_bytes += object.size;
-                    let replaced_ms = object.last_modified.timestamp_millis();
-                    date.merged_ms = date.merged_ms.max(Some(replaced_ms));
-                }
-            }
-        }
-        Ok(dates.into_values().collect())
-    }
-
-    /// As [`Merge::dates`], with hot objects only as far as they wait to be merged.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be listed, or the footer of a table object not be read.
-    pub async fn statuses(&self) -> anyhow::Result<Vec<DateStatus>> {
-        let mut dates = self.dates().await?;
-        for date in dates.iter_mut().filter(|date| date.hot_objects > 0) {
-            let parts = self.table(date.dt).await?;
-            let mut waiting = self.hot_objects(date.dt).await?;
-            waiting.retain(|object| {
-                parts.is_empty() || parts.iter().any(|part| !part.holds.contains(&object.location))
-            });
-            date.hot_objects = waiting.len();
-            date.hot_bytes = waiting.iter().map(|object| object.size).sum();
-        }
-        Ok(dates)
-    }
-
-    /// Whether the store holds no hit at all.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be listed.
-    pub async fn is_empty(&self) -> anyhow::Result<bool> {
-        Ok(self.dates().await?.is_empty())
     }
 }

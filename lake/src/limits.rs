@@ -108,12 +108,11 @@ pub const ROW_GROUP_ROWS: usize = 32 * 1024;
 pub const LARGE_OBJECT_ROWS: u64 = 1_000_000;
 /// Rows of a row group of such an object.
 pub const LARGE_ROW_GROUP_ROWS: usize = 128 * 1024;
-/// Settings and tokens are read again after this long; in force everywhere within 60 s.
+/// Settings and tokens are read again after this long.
 pub const SETTINGS_TTL_MS: i64 = 30_000;
-
-/// Tokens that cannot be read anew open nothing when they are as old as this: one of them may have
-/// been revoked, and a revocation holds everywhere within a minute.
-pub const TOKENS_STALE_MS: i64 = 60_000;
+/// By then changed settings and tokens are in force everywhere. Tokens that are as old as this and
+/// cannot be read anew open nothing: one of them may have been revoked.
+pub const SETTINGS_IN_FORCE_MS: i64 = 60_000;
 /// Rows of an answer when `limit` is not given.
 pub const DEFAULT_ROW_LIMIT: usize = 100;
 /// Dates in one question.

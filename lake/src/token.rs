@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::{Clock, Random, utc_date};
-use crate::limits::TOKENS_STALE_MS;
+use crate::limits::SETTINGS_IN_FORCE_MS;
 use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
 use used::Uses;
 pub use used::last_used;
@@ -196,7 +196,7 @@ impl TokenCache {
                     Some((now_ms, Arc::clone(&tokens)));
                 Ok(tokens)
             }
-            (Err(_), Some((at, tokens))) if now_ms - at < TOKENS_STALE_MS => Ok(tokens),
+            (Err(_), Some((at, tokens))) if now_ms - at < SETTINGS_IN_FORCE_MS => Ok(tokens),
             (Err(error), _) => Err(error),
         }
     }
@@ -241,9 +241,9 @@ mod tests {
         );
         assert!(cache.find(&token).await.unwrap().is_some());
         store.put(&path(), "no list".into()).await.unwrap();
-        clock.set(TOKENS_STALE_MS - 1);
+        clock.set(SETTINGS_IN_FORCE_MS - 1);
         assert!(cache.find(&token).await.unwrap().is_some());
-        clock.set(TOKENS_STALE_MS);
+        clock.set(SETTINGS_IN_FORCE_MS);
         cache.find(&token).await.unwrap_err();
     }
 

@@ -272,7 +272,7 @@ impl Place {
         loop {
             let refused = match DataLock::try_acquire(&self.data) {
                 Ok(lock) => return Ok(Holder::Us(lock)),
-                Err(LockError::Held { data_dir, pid }) => LockError::Held { data_dir, pid },
+                Err(refused @ LockError::Held { .. }) => refused,
                 Err(error) => return Err(error.into()),
             };
             let contact = Contact::read(&self.data)?;

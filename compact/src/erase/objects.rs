@@ -2,7 +2,6 @@
 //! rewrites them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
@@ -13,7 +12,7 @@ use object_store::path::Path;
 
 use super::columns::{Step, each};
 use super::{Erase, Round};
-use crate::merge::facts::Facts;
+use crate::merge::facts::is_held;
 use crate::merge::{Anew, Share};
 
 /// By number of an order: rows of an object that it covers.
@@ -51,10 +50,8 @@ impl Erase {
         dt: Date,
         mut paths: impl Iterator<Item = &Path> + Clone,
     ) -> anyhow::Result<u64> {
-        let held =
-            |table: &[Arc<Facts>], path: &Path| table.iter().all(|part| part.holds.contains(path));
         let table = self.merge.table(dt).await?;
-        if paths.clone().all(|path| held(&table, path)) {
+        if paths.clone().all(|path| is_held(&table, path)) {
             return Ok(0);
         }
         let merged = self.merge.merge_date(dt, Anew::Nothing, Share::default()).await?;
@@ -62,7 +59,7 @@ impl Erase {
         let hot = self.merge.hot_objects(dt).await?;
         // The merge itself may have deleted it, and the table have forgotten it a day after.
         let waits =
-            |path: &&Path| !held(&table, path) && hot.iter().any(|it| it.location == **path);
+            |path: &&Path| !is_held(&table, path) && hot.iter().any(|it| it.location == **path);
         match paths.find(waits) {
             Some(path) => anyhow::bail!("{path} waits still after a merge of {dt}"),
             None => Ok(merged.map_or(0, |merged| merged.bytes)),

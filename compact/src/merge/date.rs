@@ -19,7 +19,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 use super::build::{self, Anew, Built};
-use super::facts::Facts;
+use super::facts::{Facts, is_held};
 use super::fetch::{Fetched, fetch};
 use super::scratch::Scratch;
 use super::{Merge, Merged, Share};
@@ -107,7 +107,7 @@ impl Merge {
         }
         let table = self.table(dt).await?;
         self.fold_accounts(dt).await?;
-        for path in hot.iter().filter(|path| table.iter().all(|part| part.holds.contains(path))) {
+        for path in hot.iter().filter(|path| is_held(&table, path)) {
             self.delete_hot(path).await?;
         }
         Ok(())

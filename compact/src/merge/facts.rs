@@ -28,6 +28,11 @@ pub(crate) struct Facts {
     pub(crate) merged: Option<MergedFooter>,
 }
 
+/// Whether every part of a date's table holds this hot object, so that none of its rows waits.
+pub(crate) fn is_held(table: &[Arc<Facts>], hot: &Path) -> bool {
+    !table.is_empty() && table.iter().all(|part| part.holds.contains(hot))
+}
+
 impl Facts {
     /// Whether the table has held this hot object for a day, so that no reader can need it. While
     /// rows have goals to meet it stays: a date without hot objects is not looked at.

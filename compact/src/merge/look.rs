@@ -17,7 +17,7 @@ use object_store::path::Path;
 use parquet::errors::ParquetError;
 
 use super::due::Due;
-use super::facts::Facts;
+use super::facts::{Facts, is_held};
 use super::{Merge, Share};
 
 /// Hours in which each date's turn comes once.
@@ -131,9 +131,8 @@ impl Merge {
         let mut found = stored(&table);
         for object in &hot {
             let path = &object.location;
-            let is_in_table = !table.is_empty() && table.iter().all(|it| it.holds.contains(path));
             // One without an account is neither in it nor missed.
-            if is_in_table || !folded.knows(account::name(path)) {
+            if is_held(&table, path) || !folded.knows(account::name(path)) {
                 continue;
             }
             if let Some(own) = self.own_account(path).await? {

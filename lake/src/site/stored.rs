@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::{Identity, SiteSettings};
 use super::{Site, SiteError};
+use crate::limits::SETTINGS_IN_FORCE_MS;
 use crate::store::{Expected, StoreRef, put_json_if, read_json};
 
 /// A site's settings as they are stored: with its zones by the time from which each holds.
@@ -19,9 +20,6 @@ pub(super) struct Stored {
     #[serde(default)]
     pub(super) identities: Vec<(i64, Identity)>,
 }
-
-/// When every instance has read the settings again.
-const IN_FORCE_MS: i64 = 60_000;
 
 fn expected(e_tag: Option<String>) -> Expected {
     e_tag.map_or(Expected::Absent, Expected::ETag)
@@ -54,7 +52,10 @@ pub async fn put_site(
                     .last()
                     .and_then(|(_, zone)| TimeZone::get(zone).ok())
                     .unwrap_or(TimeZone::UTC);
-                zones.push((next_midnight(now_ms + IN_FORCE_MS, last), settings.timezone.clone()));
+                zones.push((
+                    next_midnight(now_ms + SETTINGS_IN_FORCE_MS, last),
+                    settings.timezone.clone(),
+                ));
             }
             zones
         }
@@ -64,7 +65,7 @@ pub async fn put_site(
         Some(old) if has_hits => {
             let mut identities = old.value.identities.clone();
             if identities.last().is_none_or(|(_, identity)| *identity != settings.identity) {
-                identities.push((now_ms + IN_FORCE_MS, settings.identity));
+                identities.push((now_ms + SETTINGS_IN_FORCE_MS, settings.identity));
             }
             identities
         }

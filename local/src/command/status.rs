@@ -29,8 +29,8 @@ pub async fn run(place: &Place) -> anyhow::Result<()> {
             date.dt.to_string(),
             date.table_bytes.to_string(),
             merged.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}")),
-            date.hot_objects.to_string(),
-            date.hot_bytes.to_string(),
+            date.waiting_objects.to_string(),
+            date.waiting_bytes.to_string(),
         ]);
     }
     println!("{table}");

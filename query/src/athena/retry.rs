@@ -155,6 +155,9 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
+        for attempt in 1..ATHENA_ATTEMPTS {
+            assert_eq!(longest_wait(attempt), ATHENA_WAIT * (1 << (attempt - 1)));
+        }
         let all: Duration = (1..ATHENA_ATTEMPTS).map(longest_wait).sum();
         assert_eq!(all, Duration::from_secs(3));
     }
