@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pathlib
+import platform
 import socket
 import subprocess
 import threading
@@ -19,7 +20,9 @@ from botocore.config import Config
 import emulators as emulation
 import harness
 
-RIE = pathlib.Path(samcli.__file__).parent / "local" / "rapid" / "aws-lambda-rie-x86_64"
+# This machine, as Lambda and SAM call it.
+ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+RIE = pathlib.Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{ARCHITECTURE}"
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 # Lambda's limits of a batch.
 BATCH_RECORDS = 10_000

@@ -27,7 +27,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "wire")]
 
 import emulators as emulation  # noqa: E402
 import harness  # noqa: E402
-from chain import Chain, Gate, http_event  # noqa: E402
+from chain import ARCHITECTURE, Chain, Gate, http_event  # noqa: E402
 
 EVENTS = harness.ROOT / "events"
 SAM = pathlib.Path(sys.executable).with_name("sam")
@@ -137,9 +137,8 @@ class ByContainer:
         self.environment = {**emulation.CREDENTIALS, "SAM_CLI_TELEMETRY": "0"}
 
     def options(self):
-        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         named = ["--add-host", f"host.docker.internal:{self.host}"] if self.host else []
-        return ["--env-vars", self.variables, *named, "--parameter-overrides", f"Architecture={machine}"]
+        return ["--env-vars", self.variables, *named, "--parameter-overrides", f"Architecture={ARCHITECTURE}"]
 
     def __call__(self, name):
         function = f"{name.partition('-')[0].capitalize()}Function"
