@@ -16,6 +16,7 @@ pub mod hit;
 pub mod layout;
 pub mod limits;
 pub mod metrics;
+pub mod nearest;
 pub mod orders;
 pub mod parquet_file;
 pub mod salt;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use aws_lambda_events::event::streams::KinesisEventResponse;
 use compact::append::Append;
+use compact::enrich::Enricher;
 use lake::layout;
 use lake::store::StoreRef;
 use object_store::ObjectStoreExt as _;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::internal::Waiting;
 use crate::poller::{BatchHandler, EventSourceMapping, Park, Poller, PollerParts};
@@ -53,6 +56,8 @@ impl Pipeline {
     ///
     /// When the stream's files cannot be read or a checkpoint not be written.
     pub async fn run(&self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        // The first batch need not wait for the lists.
+        spawn_blocking(Enricher::prepare);
         self.poller.run(stop).await
     }
 
@@ -76,10 +81,13 @@ impl Pipeline {
 /// The clock for ages of records, and the chance for the jitter of pauses.
 pub type PollerChance = (Arc<dyn lake::clock::Clock>, Arc<dyn lake::clock::Random>);
 
+/// On a thread of its own: enriching and encoding a batch takes a tenth of a second of a processor,
+/// in which the beacons and questions that share the runtime's threads would wait.
 #[async_trait::async_trait]
 impl BatchHandler for Append {
     async fn handle(&self, event: KinesisEvent) -> anyhow::Result<KinesisEventResponse> {
-        Self::handle(self, event).await
+        let (append, runtime) = (self.clone(), Handle::current());
+        spawn_blocking(move || runtime.block_on(Self::handle(&append, event))).await?
     }
 }
 
@@ -107,7 +115,6 @@ impl Park for ParkInStore {
 mod tests {
     use super::*;
     use aws_lambda_events::event::kinesis::KinesisEventRecord;
-    use compact::enrich::Enricher;
     use compact::replay::Replay;
     use lake::store::memory::MemoryStore;
 

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::filter::{Filter, FilterError};
 use lake::limits::{DEFAULT_ROW_LIMIT, MAX_QUESTION_DIMENSIONS, MAX_SECTION_DEPTH};
+use lake::nearest::nearest;
 use lake::site::{Section, Segment};
 
 pub use cursor::Cursor;
@@ -331,7 +332,12 @@ fn dimensions(given: &Parameters) -> Result<Vec<&'static Dimension>, Refused> {
     let find = |name: &str| {
         Dimension::find(name).ok_or_else(|| {
             let known: Vec<&str> = DIMENSIONS.iter().map(|dimension| dimension.name).collect();
-            Refused::unknown("by", name, &known)
+            let unknown = Refused::unknown("by", name, &known);
+            if !Interval::NAMES.iter().any(|(interval, _)| *interval == name) {
+                return unknown;
+            }
+            let detail = format!("rows by time are asked for with interval={name}, not by");
+            Refused { detail, suggestion: None, ..unknown }
         })
     };
     let by: Vec<&Dimension> = names.iter().copied().map(find).collect::<Result<_, _>>()?;
@@ -353,7 +359,14 @@ fn order(text: &str, metrics: &[&Metric], by: &[&Dimension]) -> Result<Order, Re
         let mut allowed: Vec<&str> = metrics.iter().map(|metric| metric.name).collect();
         allowed.extend(by.iter().map(|dimension| dimension.name));
         allowed.push("time");
-        Refused::unknown("order", name, &allowed)
+        let unknown = Refused::unknown("order", name, &allowed);
+        if Metric::find(name).is_none() && Dimension::find(name).is_none() {
+            return unknown;
+        }
+        let detail = "the rows are ordered by what the question asks for; \
+            add it to metrics or by, or take another order"
+            .to_owned();
+        Refused { detail, suggestion: None, ..unknown }
     })
 }
 
@@ -414,8 +427,7 @@ fn section_depth(given: &Parameters) -> Result<usize, Refused> {
 fn zone(name: &str) -> Result<TimeZone, Refused> {
     TimeZone::get(name).ok().filter(|zone| zone.iana_name().is_some()).ok_or_else(|| {
         let known: Vec<String> = jiff::tz::db().available().map(|it| it.to_string()).collect();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let nearest = parameters::nearest(name, &known).map(str::to_owned);
+        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
         let detail =
             format!("tz is {name:?}; give a zone of the IANA database such as Europe/Berlin");
         Refused { suggestion: nearest, ..Refused::new("tz", name, detail) }

@@ -152,7 +152,9 @@ fn lowered(text: &str) -> String {
 /// Reads one condition that stands at character `at`.
 pub(super) fn parse(text: &str, at: usize) -> Result<Condition, FilterError> {
     let (name, operator, value) = split(text).ok_or_else(|| {
-        let why = format!("{text:?} is no condition; write a name, an operator and a value");
+        let why = format!(
+            "{text:?} is no condition; write a name, an operator and a value, such as country==GB; after a comma the name comes again (country==GB,country==IE)"
+        );
         FilterError { allowed: operators(|_| true), ..FilterError::new(at, text, why) }
     })?;
     let (known, reach) = names::find(name).ok_or_else(|| names::unknown(name, at))?;

@@ -3,6 +3,7 @@
 
 use super::error::FilterError;
 use crate::hit::Kind;
+use crate::nearest::nearest;
 
 /// Before one of our names: visits that have such a hit.
 pub const VISITED: &str = "visited_";
@@ -345,10 +346,10 @@ pub(super) fn unknown(written: &str, at: usize) -> FilterError {
                 None => ("", written),
             };
             let fits = |name: &&Name| prefix.is_empty() || name.may_be_visited();
-            let distance = |name: &&Name| strsim::damerau_levenshtein(bare, name.name);
-            let near = NAMES.iter().filter(fits).min_by_key(distance).map_or("", |it| it.name);
-            let why = format!("{written} is not known here; did you mean {prefix}{near}?");
-            let suggestion = Some(format!("{prefix}{near}"));
+            let near = nearest(bare, NAMES.iter().filter(fits).map(|name| name.name));
+            let suggestion = near.map(|near| format!("{prefix}{near}"));
+            let hint = suggestion.as_ref().map(|near| format!("; did you mean {near}?"));
+            let why = format!("{written} is not known here{}", hint.unwrap_or_default());
             return FilterError { allowed, suggestion, ..FilterError::new(at, written, why) };
         }
     };

@@ -5,6 +5,7 @@ use serde_path_to_error::{Path, Segment};
 
 use super::settings::SiteSettings;
 use crate::limits::MAX_SETTINGS_BYTES;
+use crate::nearest::nearest;
 use crate::store::JsonError;
 
 /// Why settings were refused or not had.
@@ -132,8 +133,9 @@ fn explain(value: &Value, path: &Path, message: &str) -> SiteError {
     let mut named = message.split('`').skip(1).step_by(2);
     if message.starts_with("unknown field") {
         let given = named.next().unwrap_or_default();
-        let near = named.min_by_key(|name| strsim::damerau_levenshtein(given, name));
-        let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        let near = nearest(given, named.clone()).map(|near| format!("; did you mean {near}?"));
+        let near =
+            near.unwrap_or_else(|| format!("; allowed: {}", named.collect::<Vec<_>>().join(", ")));
         return SiteError::Refused(format!("unknown key {at}{near}"));
     }
     if let (true, Some(name)) = (message.starts_with("missing field"), named.next()) {

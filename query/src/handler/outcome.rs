@@ -65,7 +65,9 @@ pub(crate) const fn failed(status: i64, title: &'static str, detail: &'static st
 pub(super) const NOT_FOUND: Failed = failed(
     404,
     "Not found",
-    "ask /v1/sites for the sites, /v1/sites/{site}/metrics or one of the named reports, or /v1/metrics for several sites",
+    "ask /v1/sites for the sites; /v1/sites/{site}/metrics, or in place of metrics one of the reports hits, \
+     downloads, visits, visitors, pages, sections, entry-pages, exit-pages, outlinks, referrers, campaigns, \
+     devices, countries, events, searches, live, ledger; /v1/metrics for several sites",
 );
 pub(super) const NOT_UTF8: Failed = failed(400, "The question is refused", "the body is not UTF-8");
 pub(crate) const NO_SITE: Failed = failed(404, "Not found", "there is no such site");
@@ -123,4 +125,19 @@ pub(crate) fn failed_scan(error: &ScanError) -> Failed {
     }
     tracing::error!("question failed: {text}");
     UNREAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::REPORTS;
+
+    #[test]
+    fn an_unknown_path_is_told_every_report() {
+        let Failed { detail, .. } = NOT_FOUND;
+        let named: Vec<&str> = detail.split([' ', ',', ';']).collect();
+        for (report, _) in REPORTS {
+            assert!(named.contains(&report), "{report}");
+        }
+    }
 }

@@ -2,7 +2,9 @@ use serde_json::Value as Json;
 
 use super::generate::{EXAMPLES, document};
 use super::{DOCUMENT, PATH};
+use crate::dimension::DIMENSIONS;
 use crate::question::PARAMETERS;
+use crate::report::REPORTS;
 
 #[test]
 fn the_description_is_what_the_tables_say() {
@@ -43,4 +45,16 @@ fn every_operation_has_a_name_of_its_own() {
     names.sort_by_key(|name| name.as_str());
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+#[test]
+fn the_page_of_the_api_names_every_parameter_report_and_dimension() {
+    let page = include_str!("../../../docs/API.md");
+    let names = PARAMETERS
+        .into_iter()
+        .chain(REPORTS.iter().map(|(name, _)| *name))
+        .chain(DIMENSIONS.iter().map(|dimension| dimension.name));
+    for name in names.filter(|name| !name.starts_with("dimension")) {
+        assert!(page.contains(&format!("`{name}`")), "docs/API.md does not name {name}");
+    }
 }

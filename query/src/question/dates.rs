@@ -135,7 +135,10 @@ fn parse(name: &str, text: &str, today: Date) -> Result<Date, Refused> {
         Refused::new(
             name,
             text,
-            format!("{name} must be a date such as 2026-11-24, today or yesterday"),
+            match name {
+                "date" => "date must be a date (YYYY-MM-DD), today, yesterday, lastN (N periods, the present one included) or previousN (the N before it)".to_owned(),
+                _ => format!("{name} must be a date (YYYY-MM-DD), today or yesterday"),
+            },
         )
     })
 }

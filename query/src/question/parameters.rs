@@ -2,13 +2,21 @@
 
 use std::fmt;
 
-use lake::limits::MAX_GUESSED_NAME_BYTES;
+use lake::nearest::nearest;
 use percent_encoding::percent_decode_str;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value as Json;
 
+use crate::dimension::Dimension;
+use crate::metric::Metric;
+
 /// Parameters whose text is a list of names with commas between.
 const LISTS: [&str; 3] = ["sites", "metrics", "by"];
+
+/// What other APIs call a token in the query string.
+const TOKENS_ELSEWHERE: [&str; 5] = ["token", "token_auth", "access_token", "api_key", "key"];
+const IN_THE_HEADER: &str = "a token is sent in the header Authorization: Bearer TOKEN; revoke this \
+    one (hitlake token revoke) if the address may have been logged";
 
 /// Why a question was refused: the parts of a problem document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +50,7 @@ impl Refused {
     /// The refusal of a name that is none of the `allowed`.
     #[must_use]
     pub fn unknown(parameter: &str, name: &str, allowed: &[&str]) -> Self {
-        let nearest = nearest(name, allowed);
+        let nearest = nearest(name, allowed.iter().copied());
         let hint = nearest.map(|nearest| format!("; did you mean {nearest}?"));
         Self {
             allowed: allowed.iter().map(|name| (*name).to_owned()).collect(),
@@ -67,17 +75,25 @@ impl Refused {
 
     /// The refusal of a parameter that there is not.
     fn no_parameter(name: &str, value: String, known: &[&str]) -> Self {
+        if TOKENS_ELSEWHERE.contains(&name) {
+            // It is not said again: answers are kept and sent on.
+            return Self::new(name, "", IN_THE_HEADER);
+        }
         let unknown = Self::unknown(name, name, known);
-        let hint = unknown.suggestion.as_ref().map(|nearest| format!("; did you mean {nearest}?"));
-        let detail = format!("there is no parameter {name:?} here{}", hint.unwrap_or_default());
-        Self { value, detail, ..unknown }
+        let told = known.contains(&"by").then(|| told_apart(name)).flatten();
+        let suggestion = unknown.suggestion.filter(|_| told.is_none());
+        let hint = suggestion.as_ref().map(|nearest| format!("did you mean {nearest}?")).or(told);
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        let detail = format!("there is no parameter {name:?} here{hint}");
+        Self { value, detail, suggestion, ..unknown }
     }
 }
 
-/// The nearest right name; none for what is too long to be meant as one.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let known = known.iter().filter(|_| name.len() <= MAX_GUESSED_NAME_BYTES);
-    known.copied().min_by_key(|known| strsim::damerau_levenshtein(name, known))
+/// How a question says a name that is no parameter.
+fn told_apart(name: &str) -> Option<String> {
+    let dimension = || format!("it is a dimension: by={name}, or filter={name}==VALUE");
+    let metric = || format!("it is a metric: metrics={name}");
+    Dimension::find(name).map(|_| dimension()).or_else(|| Metric::find(name).map(|_| metric()))
 }
 
 /// The parameters of one question.

@@ -39,7 +39,6 @@ fn a_typo_is_refused_with_the_nearest_right_name() {
         ("section=nws", "section", "news"),
         ("filter=contry==GB", "filter", "country"),
         ("segment=ukk", "segment", "uk"),
-        ("segment=old", "segment", "goal"),
         ("period=mont", "period", "month"),
     ] {
         let refused = refused(query);
@@ -48,6 +47,26 @@ fn a_typo_is_refused_with_the_nearest_right_name() {
             (parameter, Some(suggestion))
         );
     }
+}
+
+#[test]
+fn a_name_in_the_wrong_place_is_told_its_right_one() {
+    for (query, told) in [
+        ("country=GB", "it is a dimension: by=country, or filter=country==VALUE"),
+        ("visits=1", "it is a metric: metrics=visits"),
+        ("by=day", "interval=day"),
+        ("metrics=visits&order=-pageviews", "add it"),
+        ("metrics=sessions", "did you mean visits?"),
+        ("date=lastMonth", "previousN"),
+        ("filter=country=DE", "country==GB"),
+        ("filter=country==DE,US", "country==GB,country==IE"),
+        ("token=0123", "Authorization: Bearer TOKEN"),
+    ] {
+        let refused = refused(query);
+        assert!(refused.detail.contains(told), "{query}: {}", refused.detail);
+    }
+    assert_eq!(refused("token=0123").value, "", "it may be shown to others");
+    assert_eq!(refused("metrics=abcdefgh").suggestion, None);
 }
 
 #[test]
