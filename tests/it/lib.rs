@@ -2,6 +2,8 @@
 //! memory store. What needs the shipped binaries is in Python beside this.
 
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 #[path = "../bench/questions/distant.rs"]
 mod distant;
 #[cfg(test)]
