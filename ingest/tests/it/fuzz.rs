@@ -78,7 +78,7 @@ const BASES: [(&str, &str, &str); 12] = [
 const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"];
 const PATHS: [&str; 8] =
     ["/hit", "/hit.gif", "/matomo.php", "/piwik.php", "/tracker.js", "/", "", "/../matomo.php"];
-const HEADERS: [&str; 16] = [
+const HEADERS: [&str; 18] = [
     "user-agent",
     "accept-language",
     "origin",
@@ -90,6 +90,8 @@ const HEADERS: [&str; 16] = [
     "authorization",
     "if-none-match",
     "sec-ch-ua-full-version-list",
+    "sec-ch-ua",
+    "sec-ch-ua-form-factors",
     "sec-ch-ua-model",
     "x-origin-verify",
     "cloudfront-viewer-city",
