@@ -16,6 +16,16 @@ pub use kind::Kind;
 /// Version of the record that this program writes.
 pub const RECORD_VERSION: u8 = 1;
 
+/// A rule of the site's own by which a hit is a bot's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteBot {
+    /// Its address (`bot_ips`).
+    Ip,
+    /// Its user agent (`bot_user_agents`).
+    UserAgent,
+}
+
 /// What the page's URL (or the request) says of the campaign; names lower-cased (matomo.md 3.4).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -123,6 +133,9 @@ pub struct Hit {
     /// An authenticated client says that this is no bot (Matomo's `bots=1`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_a_bot: bool,
+    /// The rule of the site's own that makes it a bot's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_bot: Option<SiteBot>,
     /// Host of the page, lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

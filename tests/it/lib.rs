@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod beside;
 #[cfg(test)]
+mod bots;
+#[cfg(test)]
 #[path = "../bench/questions/distant.rs"]
 mod distant;
 #[cfg(test)]
