@@ -13,16 +13,17 @@ mod hints;
 mod referrer;
 mod sites;
 mod source;
-mod stored;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lake::hit::Hit;
+use lake::hit::{Hit, SiteBot};
 use lake::limits::MAX_CACHED_USER_AGENTS;
 
-pub use bots::{BOTS_VERSION, HEADLESS, NO_USER_AGENT, bot_reason, mark_again};
+pub use bots::{
+    BOTS_VERSION, HEADLESS, NO_USER_AGENT, SITE_IP, SITE_USER_AGENT, bot_reason, mark_again,
+};
 pub use device::Device;
 pub use source::Source;
 
@@ -72,8 +73,10 @@ impl Enricher {
     }
 }
 
-/// Why a hit is held to be a bot's: an authenticated client's word (Matomo's `bots=1`) before the
-/// lists, and the lists before the absence of all that a browser sends.
+/// Why a hit is held to be a bot's: an authenticated client's word (Matomo's `bots=1`) before all
+/// else, then the site's rule on addresses, the lists, the absence of all that a browser sends, and
+/// last the site's rule on user agents. What history cannot be judged by again is never hidden by
+/// that rule, so that it can be taken back.
 #[must_use]
 pub fn reason_of(hit: &Hit, device: &Device) -> Option<&'static str> {
     if hit.not_a_bot {
@@ -84,7 +87,14 @@ pub fn reason_of(hit: &Hit, device: &Device) -> Option<&'static str> {
         && hit.screen.is_none()
         && hit.client_id.is_none()
         && hit.user_id.is_none();
-    device.bot_reason.or_else(|| silent.then_some(NO_USER_AGENT))
+    if hit.site_bot == Some(SiteBot::Ip) {
+        return Some(SITE_IP);
+    }
+    let by_site = hit.site_bot == Some(SiteBot::UserAgent);
+    device
+        .bot_reason
+        .or_else(|| silent.then_some(NO_USER_AGENT))
+        .or_else(|| by_site.then_some(SITE_USER_AGENT))
 }
 
 #[cfg(test)]
@@ -144,7 +154,31 @@ mod tests {
         assert_eq!(reason_of(&bare, &Device::default()), Some(NO_USER_AGENT));
         let told = Hit { not_a_bot: true, ..Hit::default() };
         assert_eq!(reason_of(&told, &Device::default()), None);
+        let by_rule = Hit { site_bot: Some(SiteBot::UserAgent), ..Hit::default() };
+        assert_eq!(reason_of(&by_rule, &Device::default()), Some(NO_USER_AGENT));
         let with_screen = Hit { screen: Some("1024x768".to_owned()), ..Hit::default() };
         assert_eq!(reason_of(&with_screen, &Device::default()), None);
+    }
+
+    #[test]
+    fn an_address_of_the_sites_rules_comes_before_the_lists_and_a_user_agent_after_them() {
+        const FIREFOX: &str =
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
+        let of = |user_agent: &str, site_bot, not_a_bot| {
+            let hit = Hit {
+                user_agent: Some(user_agent.to_owned()),
+                site_bot,
+                not_a_bot,
+                ..Hit::default()
+            };
+            reason_of(&hit, &Enricher::default().device(Some(user_agent), None))
+        };
+        let (ip, by_agent) = (Some(SiteBot::Ip), Some(SiteBot::UserAgent));
+        assert_eq!(of("curl/8.5", ip, false), Some(SITE_IP));
+        assert_eq!(of("curl/8.5", by_agent, false), Some("list:curl"));
+        assert_eq!(of(FIREFOX, by_agent, false), Some(SITE_USER_AGENT));
+        for rule in [ip, by_agent] {
+            assert_eq!(of(FIREFOX, rule, true), None, "the client's word");
+        }
     }
 }

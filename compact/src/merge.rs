@@ -10,7 +10,7 @@ mod date;
 mod due;
 pub(crate) mod facts;
 mod fetch;
-mod goals;
+mod in_force;
 mod look;
 mod rejected;
 pub mod report;
@@ -28,10 +28,12 @@ use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::clock::Clock;
 use lake::environment::{Environment, EnvironmentError};
+use lake::goals::Goals;
 use lake::layout;
 use lake::limits::{MERGE_LEAST_MEMORY_MB, MERGE_MEMORY_MB};
 use lake::orders::OrderBook;
 use lake::salt::delete_expired_salts;
+use lake::site::BotRules;
 use lake::store::StoreRef;
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -40,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use build::Anew;
 pub use due::Due;
 use facts::FactsCache;
-use goals::GoalsCache;
+use in_force::InForce;
 pub use look::Found;
 use look::LastCheck;
 use scratch::Scratch;
@@ -80,7 +82,8 @@ pub struct Merge {
     /// Memory that a merge may use, about.
     pub memory_bytes: usize,
     facts: Arc<FactsCache>,
-    goals: Arc<GoalsCache>,
+    goals: Arc<InForce<Goals>>,
+    bot_rules: Arc<InForce<BotRules>>,
     last_check: Arc<LastCheck>,
     pub(crate) orders: Arc<OrderBook>,
 }
@@ -142,8 +145,8 @@ impl Merge {
         Scratch::remove_leftovers(&scratch);
         let memory_bytes = MERGE_MEMORY_MB * MIB;
         let orders = Arc::new(OrderBook::new(Arc::clone(&store)));
-        let (facts, goals, last_check) = Default::default();
-        Self { store, clock, scratch, memory_bytes, facts, goals, last_check, orders }
+        let (facts, goals, bot_rules, last_check) = Default::default();
+        Self { store, clock, scratch, memory_bytes, facts, goals, bot_rules, last_check, orders }
     }
 
     /// The same with the memory that [`MEMORY_VARIABLE`] names, where it is set.
@@ -216,6 +219,7 @@ impl Merge {
         let mut answer = Answer::default();
         let mut failed = None;
         self.goals.forget().await;
+        self.bot_rules.forget().await;
         for &dt in dates {
             match self.merge_date(dt, anew, share).await {
                 Ok(merged) => answer.dates.extend(merged),

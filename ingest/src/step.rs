@@ -1,5 +1,6 @@
 //! The steps that a hit passes, in order; each keeps it or drops it with a reason.
 
+mod bots;
 mod campaign;
 mod clock;
 mod exclusions;
@@ -62,6 +63,7 @@ impl Steps<'_> {
             .await
             .map_err(|error| unavailable(&error))?;
         visitor::identify(draft, request, &salt);
+        bots::mark(draft, request, &site);
         clock::identify(draft, self.random);
         place::locate(draft, request, self.places, site.settings.country_fallback);
         Ok(Ok(()))

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::hit::Kind;
-use crate::site::{Goal, GoalMatch, Pattern, SiteError, list_sites, read_site};
-use crate::store::{JsonError, StoreRef};
+use crate::site::{Goal, GoalMatch, Pattern, SiteError, read_sites};
+use crate::store::StoreRef;
 
 /// One goal, its pattern compiled.
 #[derive(Debug, Clone)]
@@ -74,20 +74,16 @@ impl Goals {
     /// When the store fails.
     pub async fn in_force(store: &StoreRef) -> Result<Self, SiteError> {
         let mut goals = Self::default();
-        for id in list_sites(store).await? {
-            match read_site(store, id).await {
+        for (id, site) in read_sites(store).await? {
+            match site {
                 Ok(site) => goals.add(id, &site.settings.goals),
-                Err(SiteError::Unknown(_)) => {}
-                Err(
-                    error @ (SiteError::Refused(_) | SiteError::Json(JsonError::Unreadable { .. })),
-                ) => {
+                Err(error) => {
                     tracing::error!(
                         site = id,
                         "the settings of site {id} cannot be read, and its hits meet its goals when they can: {error}"
                     );
                     goals.unread.insert(id);
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(goals)

@@ -3,183 +3,27 @@
 //! One record holds one hit as JSON, versioned by `v`. Ingest fills it, append reads it;
 //! nothing here knows where it came from or what becomes of it.
 
+mod id;
+mod kind;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+pub use id::{HitId, Id64};
+pub use kind::Kind;
 
 /// Version of the record that this program writes.
 pub const RECORD_VERSION: u8 = 1;
 
-/// What a hit is (DESIGN section 5).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+/// A rule of the site's own by which a hit is a bot's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A page was shown.
-    #[default]
-    Pageview,
-    /// A file was fetched.
-    Download,
-    /// A link to another site was followed.
-    Outlink,
-    /// Something named happened.
-    Event,
-    /// The site was searched.
-    Search,
-    /// A piece of content was shown or used.
-    Content,
-    /// A goal was reached.
-    Goal,
-    /// Something was bought, or a cart changed.
-    Order,
-    /// The page is still open; extends a visit and never starts one.
-    Ping,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::Pageview,
-        Self::Download,
-        Self::Outlink,
-        Self::Event,
-        Self::Search,
-        Self::Content,
-        Self::Goal,
-        Self::Order,
-        Self::Ping,
-    ];
-
-    /// The name in the protocol and in the column `kind`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pageview => "pageview",
-            Self::Download => "download",
-            Self::Outlink => "outlink",
-            Self::Event => "event",
-            Self::Search => "search",
-            Self::Content => "content",
-            Self::Goal => "goal",
-            Self::Order => "order",
-            Self::Ping => "ping",
-        }
-    }
-
-    /// The kind with this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// Whether it counts as an action of its visit (matomo.md 3.5): content, goals, orders and
-    /// pings do not.
-    #[must_use]
-    pub const fn is_action(self) -> bool {
-        matches!(self, Self::Pageview | Self::Download | Self::Outlink | Self::Event | Self::Search)
-    }
-
-    /// Whether it can be a visit's entry or exit page (matomo.md 3.5).
-    #[must_use]
-    pub const fn is_page(self) -> bool {
-        matches!(self, Self::Pageview | Self::Search)
-    }
-}
-
-/// The identity of a hit within its site: a UUID, sent by the client or derived from a digest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HitId(pub u128);
-
-impl fmt::Display for HitId {
-    /// The canonical form of a UUID, lower case, with hyphens.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_u128(self.0).hyphenated().fmt(f)
-    }
-}
-
-impl HitId {
-    /// Reads a UUID in any usual form.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        uuid::Uuid::try_parse(text).ok().map(|id| Self(id.as_u128()))
-    }
-
-    /// The time inside a version 7 UUID, Unix milliseconds.
-    #[must_use]
-    pub fn time_ms(self) -> Option<i64> {
-        let id = uuid::Uuid::from_u128(self.0);
-        (id.get_version_num() == 7).then(|| i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
-    }
-}
-
-impl Serialize for HitId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = uuid::Uuid::encode_buffer();
-        serializer.serialize_str(uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut text))
-    }
-}
-
-impl<'de> Deserialize<'de> for HitId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("id is not a UUID"))
-    }
-}
-
-/// A visitor, a fingerprint or a client's id: 64 bits, shown as 16 lower-case hex digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id64(pub u64);
-
-impl fmt::Display for Id64 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl Id64 {
-    /// A client's own id: 16 hex digits as they are, any other text by its digest.
-    #[must_use]
-    pub fn of_visitor(visitor: &str) -> Option<Self> {
-        let visitor = visitor.trim();
-        if visitor.is_empty() {
-            return None;
-        }
-        Some(Self::parse(visitor).unwrap_or_else(|| Self::of_digest(&Sha256::digest(visitor))))
-    }
-
-    /// The first bytes of a digest.
-    #[must_use]
-    pub fn of_digest(digest: &[u8]) -> Self {
-        Self(digest.first_chunk().map_or(0, |first: &[u8; 8]| u64::from_be_bytes(*first)))
-    }
-
-    /// Reads exactly 16 hex digits, of either case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        // A quarter of the time of `from_str_radix`, which takes signs, too; a merge reads two for each row.
-        let digits: &[u8; 16] = text.as_bytes().try_into().ok()?;
-        let number = digits.iter().try_fold(0, |number: u64, &digit| {
-            let value = char::from(digit).to_digit(16)?;
-            Some(number << 4 | u64::from(value))
-        });
-        number.map(Self)
-    }
-}
-
-impl Serialize for Id64 {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id64 {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not 16 hex digits"))
-    }
+pub enum SiteBot {
+    /// Its address (`bot_ips`).
+    Ip,
+    /// Its user agent (`bot_user_agents`).
+    UserAgent,
 }
 
 /// What the page's URL (or the request) says of the campaign; names lower-cased (matomo.md 3.4).
@@ -289,6 +133,9 @@ pub struct Hit {
     /// An authenticated client says that this is no bot (Matomo's `bots=1`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub not_a_bot: bool,
+    /// The rule of the site's own that makes it a bot's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site_bot: Option<SiteBot>,
     /// Host of the page, lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,

@@ -24,4 +24,5 @@ pub mod site;
 pub mod store;
 pub mod stream;
 pub mod token;
+pub mod user_agent;
 pub mod visits;

@@ -24,6 +24,8 @@ pub const MAX_DIMENSION_BYTES: usize = 250;
 pub const MAX_ITEMS_BYTES: usize = 8 * 1024;
 /// Custom dimensions are numbered 1 to this.
 pub const MAX_DIMENSIONS: u8 = 20;
+/// Custom dimensions with higher numbers that one request can have; they are kept in `extra`.
+pub const MAX_FURTHER_DIMENSIONS: usize = 50;
 /// Bytes of one record on the stream; Kinesis takes 1 MiB by default.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
 /// Largest site id.

@@ -5,6 +5,8 @@
 //! docs/decisions/erasure.md tells the life of an order.
 
 mod book;
+mod life;
+mod place;
 mod rows;
 mod unreadable;
 
@@ -16,10 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::hit::{Hit, Id64};
 
-pub use book::{
-    Entry, Erasing, ORDERS, OrderBook, Receipt, State, close, delete_superseded, finish, give,
-    new_id, put_progress, retention_id, site_of, status,
-};
+pub use book::{Entry, Erasing, OrderBook};
+pub use life::{Receipt, State, close, delete_superseded, finish, give, put_progress, status};
+pub use place::{ORDERS, new_id, retention_id, site_of};
 pub use rows::COLUMNS;
 pub use unreadable::Covered;
 

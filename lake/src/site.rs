@@ -4,6 +4,7 @@
 //! refuse what is wrong with the key, the value and what is allowed, [`Site`] is the parsed form,
 //! and [`SiteCache`] keeps sites in a process. Applies no setting to any hit.
 
+mod bots;
 mod cache;
 mod check;
 mod error;
@@ -13,6 +14,7 @@ mod ready;
 mod settings;
 mod stored;
 
+pub use bots::BotRules;
 pub use cache::SiteCache;
 pub use error::SiteError;
 pub use history::changes;
@@ -22,4 +24,4 @@ pub use settings::{
     CountryFallback, Dimension, Goal, GoalMatch, Identity, PatternType, Scope, Section, Segment,
     Signal, SiteSearch, SiteSettings,
 };
-pub use stored::{list_sites, put_site, read_site, remove_site};
+pub use stored::{list_sites, put_site, read_site, read_sites, remove_site};

@@ -260,8 +260,12 @@ pub struct QueryArgs {
 /// `hitlake reapply`
 #[derive(Debug, Subcommand)]
 pub enum ReapplyCommand {
-    /// Mark bots by the list of this program, on dates that another list marked
-    Bots,
+    /// Mark bots by the list of this program and the sites' rules, on dates that another list marked
+    Bots {
+        /// Instead on all dates on which this site has hits: for rules of its own that changed
+        #[arg(long)]
+        site: Option<i32>,
+    },
     /// Let all hits of a site reach its goals as they are now
     Goals {
         /// Id of the site

@@ -2,6 +2,10 @@
 //! memory store. What needs the shipped binaries is in Python beside this.
 
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
+mod bots;
+#[cfg(test)]
 #[path = "../bench/questions/distant.rs"]
 mod distant;
 #[cfg(test)]

@@ -159,6 +159,15 @@ def test_sites_and_tokens(serve):
     assert "at once, for all history" in said[0] and "hitlake reapply goals --site 2" in said[1]
     assert serve.command("reapply", "goals", "--site", 2).stdout == "history is up to date\n"
     assert serve.command("reapply", "goals", "--site", 3).returncode == 2
+    settings.write_text('{"id":2,"name":"Shop","timezone":"Europe/Berlin","bot_user_agents":["Uptime/2.1"]}')
+    refused = serve.command("site", "put", settings)
+    assert refused.returncode == 2 and 'write "Uptime/2"' in refused.stderr
+    settings.write_text('{"id":2,"name":"Shop","timezone":"Europe/Berlin","bot_user_agents":["Uptime/2"],"bot_ips":["192.0.2.7"]}')
+    said = dict(line.split(": ", 1) for line in serve.command("site", "put", settings).stdout.splitlines())
+    assert said["bot_user_agents"].endswith("hitlake reapply bots --site 2") and "stay as they are" in said["bot_ips"]
+    assert serve.command("reapply", "bots", "--site", 2).stdout == "history is up to date\n"
+    assert serve.command("reapply", "bots", "--site", 3).returncode == 2
+    assert "reapply bots --site ID" in serve.command("reapply", "bots").stdout
     token = serve.command("token", "add", "--sites", "2").stdout.strip()
     assert len(token) == 32
     assert serve.request("/v1/sites/1/metrics", headers={"Authorization": f"Bearer {token}"})[0] == 403

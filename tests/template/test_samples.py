@@ -79,4 +79,4 @@ def hit_fields():
 
 def kinds():
     """The kinds of hits, as they are spelt."""
-    return set(re.findall(r'Self::\w+ => "(\w+)"', (check.ROOT / "lake/src/hit.rs").read_text()))
+    return set(re.findall(r'Self::\w+ => "(\w+)"', (check.ROOT / "lake/src/hit/kind.rs").read_text()))

@@ -20,6 +20,13 @@ pub const NO_USER_AGENT: &str = "no_user_agent";
 /// Reason of a hit whose client hints name a browser without a window.
 pub const HEADLESS: &str = "headless";
 
+/// Reason of a hit whose address one of the site's own rules names (`bot_ips`).
+pub const SITE_IP: &str = "site:ip";
+
+/// Reason of a hit whose user agent one of the site's own rules names (`bot_user_agents`), and that
+/// nothing else marks.
+pub const SITE_USER_AGENT: &str = "site:user_agent";
+
 /// Why a user agent, in the form that the column `user_agent` keeps, is held to be a program's.
 ///
 /// `list:<crawler>` where the list names it (`list:googlebot`), else `pattern:<word>` after the
@@ -36,18 +43,22 @@ pub(super) fn prepare() {
     LazyLock::force(&LISTS);
 }
 
-/// The mark that today's lists give a row of history; for marking history again.
+/// The mark that today's lists and the site's rules give a row of history; for marking history
+/// again. `by_site` says whether the site's rules mark the user agent; none where they are not known.
 ///
 /// Marks that did not come from the user agent stay.
 #[must_use]
 pub fn mark_again<'a>(
     stored_user_agent: Option<&str>,
     old_reason: Option<&'a str>,
+    by_site: Option<bool>,
 ) -> Option<&'a str> {
-    match (stored_user_agent, old_reason) {
-        (None, _) | (_, Some(NO_USER_AGENT | HEADLESS)) => old_reason,
-        (Some(user_agent), _) => bot_reason(user_agent),
+    if matches!(old_reason, Some(SITE_IP | NO_USER_AGENT | HEADLESS)) {
+        return old_reason;
     }
+    let marked_by_site = by_site.unwrap_or(old_reason == Some(SITE_USER_AGENT));
+    let listed = stored_user_agent.and_then(bot_reason);
+    listed.or_else(|| marked_by_site.then_some(SITE_USER_AGENT))
 }
 
 #[derive(Deserialize)]
@@ -146,10 +157,29 @@ mod tests {
     #[test]
     fn what_did_not_come_from_the_user_agent_stays_when_history_is_marked_again() {
         let chrome = Some("Mozilla/5 (X11; Linux x86_64) Chrome/120 Safari/537");
-        assert_eq!(mark_again(chrome, Some(HEADLESS)), Some(HEADLESS));
-        assert_eq!(mark_again(None, Some(NO_USER_AGENT)), Some(NO_USER_AGENT));
-        assert_eq!(mark_again(chrome, Some("list:gone")), None);
-        assert_eq!(mark_again(Some("curl/8"), None), Some("list:curl"));
+        for by_site in [None, Some(false), Some(true)] {
+            assert_eq!(mark_again(chrome, Some(HEADLESS), by_site), Some(HEADLESS));
+            assert_eq!(mark_again(chrome, Some(SITE_IP), by_site), Some(SITE_IP));
+            assert_eq!(mark_again(None, Some(NO_USER_AGENT), by_site), Some(NO_USER_AGENT));
+            assert_eq!(mark_again(Some("curl/8"), None, by_site), Some("list:curl"));
+        }
+        assert_eq!(mark_again(chrome, Some("list:gone"), Some(false)), None);
+    }
+
+    #[test]
+    fn a_sites_rules_mark_history_as_they_are_now_and_leave_it_where_they_are_not_known() {
+        let chrome = Some("Mozilla/5 (X11; Linux x86_64) Chrome/120 Safari/537");
+        for (old, by_site, now) in [
+            (None, Some(true), Some(SITE_USER_AGENT)),
+            (Some("list:gone"), Some(true), Some(SITE_USER_AGENT)),
+            (Some(SITE_USER_AGENT), Some(true), Some(SITE_USER_AGENT)),
+            (Some(SITE_USER_AGENT), Some(false), None),
+            (Some(SITE_USER_AGENT), None, Some(SITE_USER_AGENT)),
+            (None, None, None),
+        ] {
+            assert_eq!(mark_again(chrome, old, by_site), now, "{old:?} {by_site:?}");
+        }
+        assert_eq!(mark_again(Some("curl/8"), Some(SITE_USER_AGENT), None), Some("list:curl"));
     }
 
     #[test]

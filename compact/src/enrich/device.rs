@@ -1,10 +1,11 @@
 //! Device, system, browser and bot mark: uap-core's names in our words, client hints over them.
 
+use lake::user_agent::stored;
+
 use super::agents::{Agent, agent};
 use super::bots::{HEADLESS, bot_reason};
 use super::form::Signs;
 use super::hints::Hints;
-use super::stored::stored;
 
 /// What user agent and client hints say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_headers_say_beyond_the_user_agent_is_enough() {
+        let brave = Hints::parse(r#"{"brands":[{"brand":"Brave","version":"141"}]}"#);
+        assert_eq!(brave.browser.as_deref(), Some("Brave"));
+        assert_eq!((brave.mobile, brave.os), (None, None));
+        let android = Hints::parse(r#"{"mobile":true,"platform":"Android"}"#);
+        assert_eq!((android.mobile, android.os.as_deref()), (Some(true), Some("Android")));
+        assert_eq!(android.browser, None);
+    }
+
+    #[test]
     fn what_is_no_hint_says_nothing() {
         for json in ["", "[]", "null", "{\"brands\":3,\"platform\":[]}", "{\"brands\":[{}]}"] {
             assert_eq!(Hints::parse(json), Hints::default(), "{json}");

@@ -37,6 +37,7 @@ use lake::limits::{
 };
 use lake::orders::Orders;
 use lake::parquet_file::Writer;
+use lake::site::BotRules;
 
 use super::fetch::HOT_FILE;
 use super::scratch::Scratch;
@@ -70,6 +71,8 @@ pub(super) struct Job {
     pub(super) open_orders: BTreeSet<String>,
     /// What of the rows is worked out anew.
     pub(super) anew: Anew,
+    /// The sites' own rules by which user agents are bots'.
+    pub(super) bot_rules: BotRules,
     /// Which part of the date.
     pub(super) part: u16,
     /// Of how many.

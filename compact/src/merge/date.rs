@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use lake::goals::Goals;
 use lake::layout::{self, Holds, Parts};
 use lake::limits::HOT_KEPT_MS;
+use lake::site::BotRules;
 use lake::store::is_conflict;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
@@ -209,6 +210,7 @@ impl Merge {
             orders: erasing.orders,
             open_orders: erasing.open,
             anew,
+            bot_rules: self.bot_rules(anew).await?,
             part,
             parts,
             memory_bytes: self.memory_bytes,
@@ -228,7 +230,18 @@ impl Merge {
     }
 
     async fn goals(&self) -> anyhow::Result<Goals> {
-        self.goals.read(&self.store, self.clock.now_ms()).await
+        let goals = self.goals.get(self.clock.now_ms(), Goals::in_force(&self.store)).await;
+        goals.context("reading the goals")
+    }
+
+    /// The sites' own rules of bots; none where no marks are worked out anew.
+    async fn bot_rules(&self, anew: Anew) -> anyhow::Result<BotRules> {
+        if !anew.marks_bots() {
+            return Ok(BotRules::default());
+        }
+        let rules = BotRules::in_force(&self.store);
+        let rules = self.bot_rules.get(self.clock.now_ms(), rules).await;
+        rules.context("reading the sites' rules of bots")
     }
 
     /// Whether rows of a table object can meet goals that could not be read when they were merged.

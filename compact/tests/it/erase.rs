@@ -1,14 +1,15 @@
 //! Erased stays erased: whoever else is under way, wherever it is killed, whatever comes later.
 
+mod person;
+mod trouble;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::RecordBatch;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use compact::erase::{Carried, Erase};
-use compact::merge::Request;
 use compact::replay::Replay;
 use lake::account::{Account, LEDGER};
 use lake::clock::Clock as _;
@@ -19,125 +20,16 @@ use lake::orders::{Order, State, Whom, give, status};
 use lake::parquet_file::decode;
 use lake::site::{SiteSettings, put_site};
 use lake::store::StoreRef;
-use lake::store::faulty::{FaultyStore, Rates};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
-use crate::world::{DT, HOUR_MS, START_MS, World, append, every, hits, worked_out_plain};
+use crate::world::{DT, HOUR_MS, START_MS, World, append, hits, worked_out_plain};
+use person::{Person, ids, sites, texts};
 
 const ID: &str = "1-a";
 const SITE: i32 = 1;
-const STRIDE: usize = 24;
 /// A day after everything in these tests.
 const BEFORE_MS: i64 = START_MS + 25 * HOUR_MS;
-
-/// The person asked for, and everybody whom the visits show to be the same.
-#[derive(Debug, Clone, Default)]
-struct Person {
-    ids: BTreeSet<String>,
-    users: BTreeSet<String>,
-}
-
-fn texts(rows: &RecordBatch, column: &str) -> Vec<Option<String>> {
-    let texts = rows.column_by_name(column).unwrap();
-    texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
-}
-
-fn sites(rows: &RecordBatch) -> Vec<i32> {
-    let column = rows.column_by_name("site").unwrap();
-    column.as_primitive::<arrow::datatypes::Int32Type>().values().to_vec()
-}
-
-/// By row: client's id, else fingerprint.
-fn ids(rows: &RecordBatch) -> Vec<String> {
-    let prints = texts(rows, "fingerprint").into_iter();
-    let clients = texts(rows, "client_id").into_iter();
-    clients.zip(prints).map(|(client, print)| client.or(print).unwrap()).collect()
-}
-
-/// By row: its visit. A ping that extends none is by itself.
-fn visits(rows: &RecordBatch) -> Vec<String> {
-    let named = texts(rows, "visit_id").into_iter().enumerate();
-    named.map(|(row, visit)| visit.unwrap_or_else(|| format!("row {row}"))).collect()
-}
-
-impl Person {
-    fn user(user: &str) -> Self {
-        Self { users: BTreeSet::from([user.to_owned()]), ..Self::default() }
-    }
-
-    fn order(&self) -> Order {
-        let ids = self.ids.iter().map(|id| Id64::parse(id).unwrap()).collect();
-        let whom = Whom::Person { ids, user_ids: self.users.clone() };
-        Order { site: SITE, whom, before_ms: BEFORE_MS, given_ms: BEFORE_MS }
-    }
-
-    fn has(&self, id: &str, user: Option<&String>) -> bool {
-        self.ids.contains(id) || user.is_some_and(|user| self.users.contains(user))
-    }
-
-    /// By the rows of the table, over and over until nothing changes.
-    fn widened(mut self, table: &RecordBatch) -> Self {
-        let (sites, ids) = (sites(table), ids(table));
-        let (visits, users) = (visits(table), texts(table, "user_id"));
-        let visitors = texts(table, "visitor_id");
-        let of_users: BTreeSet<&String> = (0..table.num_rows())
-            .filter(|row| sites[*row] == SITE)
-            .filter(|row| users[*row].as_ref().is_some_and(|user| !self.users.contains(user)))
-            .map(|row| &ids[row])
-            .collect();
-        loop {
-            let before = self.ids.len();
-            let theirs: BTreeSet<&String> = (0..table.num_rows())
-                .filter(|row| {
-                    let known = self.has(&ids[*row], users[*row].as_ref());
-                    let visitor = visitors[*row].as_ref();
-                    sites[*row] == SITE
-                        && (known || visitor.is_some_and(|it| self.ids.contains(it)))
-                })
-                .map(|row| &visits[row])
-                .collect();
-            for row in 0..table.num_rows() {
-                if theirs.contains(&visits[row]) {
-                    if users[row].as_ref().is_none_or(|user| self.users.contains(user)) {
-                        self.ids.insert(ids[row].clone());
-                    }
-                    self.ids.extend(visitors[row].clone().filter(|id| !of_users.contains(id)));
-                }
-            }
-            if self.ids.len() == before {
-                return self;
-            }
-        }
-    }
-
-    /// With whoever logged in in a visit of the visitor asked for.
-    fn with_users(mut self, table: &RecordBatch) -> Self {
-        let (sites, ids, visits) = (sites(table), ids(table), visits(table));
-        let (users, visitors) = (texts(table, "user_id"), texts(table, "visitor_id"));
-        let theirs: BTreeSet<&String> = (0..table.num_rows())
-            .filter(|row| sites[*row] == SITE)
-            .filter(|row| {
-                let visitor = visitors[*row].as_ref();
-                self.ids.contains(&ids[*row]) || visitor.is_some_and(|it| self.ids.contains(it))
-            })
-            .map(|row| &visits[row])
-            .collect();
-        let of_visits = (0..table.num_rows()).filter(|row| theirs.contains(&visits[*row]));
-        self.users = of_visits.filter_map(|row| users[row].clone()).collect();
-        self
-    }
-
-    /// The rows of everybody else.
-    fn without(&self, rows: &RecordBatch) -> RecordBatch {
-        let plain = crate::world::plain(rows);
-        let (sites, ids, users) = (sites(&plain), ids(&plain), texts(&plain, "user_id"));
-        let stays: BooleanArray = (0..rows.num_rows())
-            .map(|row| Some(sites[row] != SITE || !self.has(&ids[row], users[row].as_ref())))
-            .collect();
-        filter_record_batch(rows, &stays).unwrap()
-    }
-}
 
 /// What the table must be without the person: worked out as if they had never been.
 fn expected(world: &World, person: &Person) -> RecordBatch {
@@ -301,76 +193,6 @@ async fn what_remains_is_as_if_the_person_had_never_been() {
         assert!(gone > 0 && rows == gone as u64, "seed {seed}: {rows} of {gone}");
         ends_right(&world, &person, &format!("seed {seed}")).await;
         assert_eq!(run(&erase).await, [], "done once");
-    }
-}
-
-/// Every `STRIDE`-th call, the others on a longer run: `HITLAKE_SOAK` is above 1.
-#[tokio::test]
-async fn an_erasure_killed_at_any_call_is_ended_by_the_next() {
-    let (start, person) = midway(3).await;
-    order_ann(&start).await;
-    let expected = expected(&start, &person);
-    for takes_effect in [false, true] {
-        for after in (u64::from(takes_effect)..).step_by(every(STRIDE)) {
-            let world = start.copy().await;
-            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
-            let dying: StoreRef = Arc::new(store.clone());
-            let _killed = erase_over(&world, &dying).run().await;
-            let about = format!("{after} calls, the next one done: {takes_effect}");
-            ends_as(&world, &person, &expected, &about).await;
-            if store.faults() == 0 {
-                assert!(after > 40, "an erasure takes more calls than {after}");
-                break;
-            }
-        }
-    }
-}
-
-/// Two erasures and a merge at once, in other interleavings by the seed; then over faults.
-#[tokio::test(start_paused = true)]
-async fn erasures_and_a_merge_at_once_do_no_harm() {
-    let stalls = Rates { stalled: 700, ..Rates::default() };
-    let faults = Rates { failed: 20, lost: 20, twice: 20, stalled: 100 };
-    let (start, person) = midway(3).await;
-    order_ann(&start).await;
-    let expected = expected(&start, &person);
-    for seed in 0..(72 / every(STRIDE) as u64) {
-        let rates = if seed % 2 == 0 { stalls } else { faults };
-        let world = start.copy().await;
-        let stores = [0, 1, 2].map(|number| -> StoreRef {
-            Arc::new(FaultyStore::new(Arc::clone(&world.store), rates, seed * 3 + number))
-        });
-        let (one, two) = (erase_over(&world, &stores[0]), erase_over(&world, &stores[1]));
-        let merge = world.merge_over(&stores[2]);
-        let merging = merge.handle(Request::of(vec![DT]));
-        let done = tokio::join!(one.run(), two.run(), merging);
-        if seed % 2 == 0 {
-            assert!(done.0.is_ok() && done.1.is_ok() && done.2.is_ok(), "seed {seed}: {done:?}");
-        }
-        ends_as(&world, &person, &expected, &format!("races, seed {seed}")).await;
-    }
-}
-
-/// A merge that read everything before the order was closed writes after it, or fails.
-#[tokio::test(start_paused = true)]
-async fn a_merge_that_has_not_seen_the_order_brings_nobody_back() {
-    let (start, person) = midway(3).await;
-    let expected = expected(&start, &person);
-    for seed in 0..(72 / every(STRIDE) as u64) {
-        let world = start.copy().await;
-        let stalls = Rates { stalled: 1000, ..Rates::default() };
-        let slow: StoreRef = Arc::new(FaultyStore::new(Arc::clone(&world.store), stalls, seed));
-        let merge = world.merge_over(&slow);
-        let merging = merge.handle(Request::of(vec![DT]));
-        let erasing = async {
-            tokio::time::sleep(std::time::Duration::from_millis(900 * seed)).await;
-            order_ann(&world).await;
-            run(&erase(&world)).await
-        };
-        let (merged, _) = tokio::join!(merging, erasing);
-        merged.unwrap();
-        no_copy_is_left(&world, &person, &format!("a slow merge, {seed}")).await;
-        ends_as(&world, &person, &expected, &format!("a slow merge, {seed}")).await;
     }
 }
 

@@ -1,7 +1,9 @@
 //! Killed between any two calls, two at once, and a store that fails, stalls and answers twice.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use compact::merge::{Merge, Request};
 use lake::store::StoreRef;
 use lake::store::faulty::{FaultyStore, Rates};
@@ -25,33 +27,47 @@ async fn midway(seed: u64) -> World {
 
 /// Whatever happened before: the next merges bring everything in, once, and leave nothing else.
 async fn ends_right(world: &World, about: &str) {
-    assert_eq!(world.answer().await, world.expected(), "answers after {about}");
+    ends_as(world, &world.expected(), about).await;
+}
+
+async fn ends_as(world: &World, expected: &RecordBatch, about: &str) {
+    assert_eq!(&world.answer().await, expected, "answers after {about}");
     assert!(merged(&world.merge()).await);
-    assert_eq!(world.table().await, world.expected(), "the table after {about}");
+    assert_eq!(&world.table().await, expected, "the table after {about}");
     world.clock.advance(25 * HOUR_MS);
     assert!(merged(&world.merge()).await);
     assert!(world.hot().await.is_empty(), "hot objects after {about}");
-    assert_eq!(world.table().await, world.expected(), "the table a day after {about}");
+    assert_eq!(&world.table().await, expected, "the table a day after {about}");
     let footer = world.footer().await;
     let totals = footer.totals();
     assert_eq!(totals.read, totals.kept + totals.duplicates, "counts after {about}");
-    assert_eq!(totals.kept, world.expected().num_rows() as u64, "counts after {about}");
+    assert_eq!(totals.kept, expected.num_rows() as u64, "counts after {about}");
 }
 
+/// Every call of one merge; of merges of other hits on a longer run.
 #[tokio::test]
-async fn a_merge_killed_at_any_call_loses_nothing_and_counts_nothing_twice() {
-    for takes_effect in [false, true] {
-        for after in (u64::from(takes_effect)..).step_by(every(5)) {
-            let world = midway(after).await;
-            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
-            let dying: StoreRef = Arc::new(store.clone());
-            let done = merged(&world.merge_over(&dying)).await;
-            ends_right(&world, &format!("{after} calls, the next one done: {takes_effect}")).await;
-            if store.faults() == 0 {
-                assert!(done && after > 10, "a merge takes more calls than {after}");
-                break;
+async fn a_merge_killed_between_any_two_calls_loses_nothing_and_counts_nothing_twice() {
+    for seed in (0..5).step_by(every(5)) {
+        let start = midway(seed).await;
+        let expected = start.expected();
+        let mut states = HashSet::new();
+        for takes_effect in [false, true] {
+            for after in u64::from(takes_effect).. {
+                let world = start.fork().await;
+                let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
+                let dying: StoreRef = Arc::new(store.clone());
+                let done = merged(&world.merge_over(&dying)).await;
+                if states.insert(world.state().await) {
+                    let about = format!("{after} calls, the next one done: {takes_effect}");
+                    ends_as(&world, &expected, &format!("{about}, seed {seed}")).await;
+                }
+                if store.faults() == 0 {
+                    assert!(done && after > 10, "a merge takes more calls than {after}");
+                    break;
+                }
             }
         }
+        assert!(states.len() > 3, "a merge writes and deletes: {} states", states.len());
     }
 }
 

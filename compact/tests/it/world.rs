@@ -8,13 +8,14 @@ use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
 use aws_lambda_events::event::kinesis::{KinesisEventRecord, KinesisRecord};
+use bytes::Bytes;
 use compact::append::Append;
 use compact::enrich::Enricher;
 use compact::merge::Merge;
 use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
 use lake::assemble::assemble;
-use lake::clock::{ManualClock, Random as _, SeededRandom};
+use lake::clock::{Clock as _, ManualClock, Random as _, SeededRandom};
 use lake::columns::schema_for_reading;
 use lake::environment::Environment;
 use lake::hit::{Campaign, Hit, HitId, Id64, Kind};
@@ -60,6 +61,25 @@ impl World {
             copy.put(&path, bytes).await;
         }
         Self { sequence: self.sequence, ..copy }
+    }
+
+    /// The same at the same moment.
+    pub(crate) async fn fork(&self) -> Self {
+        let fork = self.copy().await;
+        fork.clock.set(self.clock.now_ms());
+        fork
+    }
+
+    /// All that is in the store. What comes after depends on it and on the clock alone, so one state
+    /// need not be followed to its end twice.
+    pub(crate) async fn state(&self) -> Vec<(Path, Bytes)> {
+        let mut state = Vec::new();
+        for path in self.list(&Path::default()).await {
+            let bytes = self.store.get(&path).await.unwrap().bytes().await.unwrap();
+            state.push((path, bytes));
+        }
+        state.sort();
+        state
     }
 
     pub(crate) fn merge(&self) -> Merge {

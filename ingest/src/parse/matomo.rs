@@ -1,14 +1,15 @@
 //! Matomo's tracking protocol (matomo.md 1.2): one request's parameters become a draft.
 
 mod action;
+mod extra;
 mod time;
 
 use std::borrow::Cow;
 
 use lake::hit::{Attribution, Hit, Id64, Timings};
 use lake::limits::{
-    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_ITEMS_BYTES,
-    MAX_REFERRER_BYTES, MAX_TEXT_BYTES, MAX_TIMING_MS,
+    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_ID_BYTES, MAX_REFERRER_BYTES, MAX_TEXT_BYTES,
+    MAX_TIMING_MS,
 };
 
 pub use super::parameters::Parameters;
@@ -106,14 +107,19 @@ fn fields(p: &Parameters<'_>, of_action: Hit) -> Result<Hit, Drop> {
         country: of(&p.country, MAX_ID_BYTES),
         region: of(&p.region, MAX_ID_BYTES),
         city: of(&p.city, MAX_ID_BYTES),
-        client_hints: of(&p.uadata, MAX_CLIENT_HINTS_BYTES).filter(|hints| hints != "{}"),
+        client_hints: hints(p).filter(|hints| *hints != "{}").map(str::to_owned),
         dimensions: p.dimensions.iter().filter_map(dimension).collect(),
         timings: timings(p)?,
         attribution: attribution(p),
         local_time_s: time::of_day(p),
-        extra: extra(p),
+        extra: extra::of(p),
         ..of_action
     })
+}
+
+/// Client hints that are not too long; a part of them would be no JSON.
+fn hints<'a>(p: &'a Parameters<'_>) -> Option<&'a str> {
+    text(p.uadata.as_deref()).map(str::trim).filter(|hints| hints.len() <= MAX_CLIENT_HINTS_BYTES)
 }
 
 /// What a conversion is owed to; clients send it with every hit.
@@ -145,51 +151,6 @@ fn timings(p: &Parameters<'_>) -> Result<Timings, Drop> {
         dom_completion_ms: of(&p.pf_dm2)?,
         on_load_ms: of(&p.pf_onl)?,
     })
-}
-
-/// What has no column of its own, so that it is not lost: one JSON object of texts. What does not
-/// fit within [`MAX_EXTRA_BYTES`] is left out, name by name, and so are items of an order above
-/// [`MAX_ITEMS_BYTES`]: `truncated` names them.
-fn extra(p: &Parameters<'_>) -> Option<String> {
-    let named = [
-        ("_pks", &p.pks),
-        ("_pkn", &p.pkn),
-        ("_pkc", &p.pkc),
-        ("_pkp", &p.pkp),
-        ("ec_st", &p.ec_st),
-        ("ec_tx", &p.ec_tx),
-        ("ec_sh", &p.ec_sh),
-        ("ec_dt", &p.ec_dt),
-        ("cvar", &p.cvar),
-        ("_cvar", &p.visit_cvar),
-        ("e_cvar", &p.event_cvar),
-        ("lat", &p.lat),
-        ("long", &p.long),
-    ];
-    let mut kept = serde_json::Map::new();
-    let mut room = MAX_EXTRA_BYTES;
-    let mut truncated = String::new();
-    if p.ec_items.as_ref().is_some_and(|items| items.len() > MAX_ITEMS_BYTES) {
-        truncated.push_str("ec_items ");
-    }
-    for (name, value) in named {
-        let Some(value) = text(value.as_deref()).filter(|value| !matches!(*value, "{}" | "[]"))
-        else {
-            continue;
-        };
-        let used = name.len() + value.len();
-        if used <= room {
-            room -= used;
-            kept.insert(name.to_owned(), value.into());
-        } else {
-            truncated.push_str(name);
-            truncated.push(' ');
-        }
-    }
-    if !truncated.is_empty() {
-        kept.insert("truncated".to_owned(), truncated.trim_end().into());
-    }
-    (!kept.is_empty()).then(|| serde_json::Value::Object(kept).to_string())
 }
 
 /// Revenue as sent.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lake::limits::MAX_DIMENSIONS;
+use lake::limits::{MAX_DIMENSIONS, MAX_FURTHER_DIMENSIONS};
 
 use super::pairs::Pair;
 
@@ -19,6 +19,10 @@ macro_rules! parameters {
             $(pub(super) $field: Option<Cow<'a, str>>,)*
             /// `dimensionN`; the last of the same number counts.
             pub(super) dimensions: Vec<(u8, Cow<'a, str>)>,
+            /// `dimensionN` with a number that has no column; the last of the same number counts.
+            pub(super) further_dimensions: Vec<(u32, Cow<'a, str>)>,
+            /// There were more of these than are kept.
+            pub(super) more_dimensions: bool,
             /// Campaign parameters beside the URL.
             pub(super) campaign: Vec<Pair<'a>>,
             /// How many parameters there were, known or not.
@@ -61,6 +65,7 @@ parameters! {
     cip = "cip", cdt = "cdt", cdo = "cdo",
     country = "country", region = "region", city = "city", lat = "lat", long = "long",
     token_auth = "token_auth", bots = "bots",
+    bw_bytes = "bw_bytes", data = "data",
 }
 
 impl<'a> Parameters<'a> {
@@ -103,15 +108,30 @@ impl<'a> Parameters<'a> {
 
     fn set_numbered(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         if let Some(number) = name.strip_prefix("dimension") {
-            let number = number.parse().ok().filter(|number| (1..=MAX_DIMENSIONS).contains(number));
-            if let Some(number) = number {
-                self.dimensions.retain(|(known, _)| *known != number);
-                self.dimensions.push((number, value));
+            let Ok(number) = number.parse::<u32>() else { return };
+            match u8::try_from(number) {
+                Ok(0) => {}
+                Ok(number @ 1..=MAX_DIMENSIONS) => {
+                    self.dimensions.retain(|(known, _)| *known != number);
+                    self.dimensions.push((number, value));
+                }
+                _ => self.set_further_dimension(number, value),
             }
         } else if CAMPAIGNS.iter().any(|prefix| name.starts_with(prefix))
             && self.campaign.len() < MAX_CAMPAIGN_PARAMETERS
         {
             self.campaign.push((name, value));
+        }
+    }
+
+    fn set_further_dimension(&mut self, number: u32, value: Cow<'a, str>) {
+        let kept = &mut self.further_dimensions;
+        if let Some((_, known)) = kept.iter_mut().find(|(known, _)| *known == number) {
+            *known = value;
+        } else if kept.len() < MAX_FURTHER_DIMENSIONS {
+            kept.push((number, value));
+        } else {
+            self.more_dimensions = true;
         }
     }
 }

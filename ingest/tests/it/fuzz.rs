@@ -10,8 +10,9 @@ use lake::clock::{Random as _, SystemRandom};
 use lake::environment::Environment;
 use lake::hit::Hit;
 use lake::limits::{
-    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_EXTRA_BYTES, MAX_ID_BYTES,
-    MAX_ITEMS_BYTES, MAX_RECORD_BYTES, MAX_REFERRER_BYTES, MAX_TEXT_BYTES, MAX_USER_AGENT_BYTES,
+    MAX_CLIENT_HINTS_BYTES, MAX_DIMENSION_BYTES, MAX_DIMENSIONS, MAX_EXTRA_BYTES,
+    MAX_FURTHER_DIMENSIONS, MAX_ID_BYTES, MAX_ITEMS_BYTES, MAX_RECORD_BYTES, MAX_REFERRER_BYTES,
+    MAX_TEXT_BYTES, MAX_USER_AGENT_BYTES,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -77,7 +78,7 @@ const BASES: [(&str, &str, &str); 12] = [
 const METHODS: [&str; 7] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "X"];
 const PATHS: [&str; 8] =
     ["/hit", "/hit.gif", "/matomo.php", "/piwik.php", "/tracker.js", "/", "", "/../matomo.php"];
-const HEADERS: [&str; 16] = [
+const HEADERS: [&str; 18] = [
     "user-agent",
     "accept-language",
     "origin",
@@ -89,6 +90,8 @@ const HEADERS: [&str; 16] = [
     "authorization",
     "if-none-match",
     "sec-ch-ua-full-version-list",
+    "sec-ch-ua",
+    "sec-ch-ua-form-factors",
     "sec-ch-ua-model",
     "x-origin-verify",
     "cloudfront-viewer-city",
@@ -320,8 +323,8 @@ fn within_limits(hit: &Hit) -> Result<(), TestCaseError> {
         (&hit.referrer, MAX_REFERRER_BYTES),
         (&hit.client_hints, MAX_CLIENT_HINTS_BYTES),
         (&hit.order_items, MAX_ITEMS_BYTES),
-        // The room counts texts; as JSON they may need twice of it, and a few letters.
-        (&hit.extra, 6 * MAX_EXTRA_BYTES + 200),
+        // The room counts texts; as JSON they may need more of it, and names of what was left out.
+        (&hit.extra, 6 * MAX_EXTRA_BYTES + 200 + MAX_FURTHER_DIMENSIONS * 20),
         (&hit.user_id, MAX_ID_BYTES),
         (&hit.page_view, MAX_ID_BYTES),
         (&hit.order_id, MAX_ID_BYTES),

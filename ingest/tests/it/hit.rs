@@ -247,7 +247,9 @@ fn cloudfronts_headers_count_with_its_secret_only() {
 #[test]
 fn hints_that_the_page_asked_for_are_kept() {
     let world = world();
+    let phone = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36";
     let hints = [
+        ("User-Agent", phone),
         ("Sec-CH-UA", r#""Chromium";v="156", "Not A(Brand";v="24""#),
         ("Sec-CH-UA-Platform", r#""Android""#),
         ("Sec-CH-UA-Mobile", "?1"),
@@ -256,10 +258,12 @@ fn hints_that_the_page_asked_for_are_kept() {
     assert_eq!(world.hit().client_hints, None, "the user agent says as much");
     let mut asked = hints.to_vec();
     asked.push(("Sec-CH-UA-Model", r#""Pixel 9""#));
+    asked.push(("Sec-CH-UA-Form-Factors", r#""Mobile", "XR""#));
     world.send(event("POST", "/hit", &hit(json!({})), &asked));
     let said: serde_json::Value = serde_json::from_str(&world.hit().client_hints.unwrap()).unwrap();
     assert_eq!(said["model"], "Pixel 9");
     assert_eq!((&said["platform"], &said["mobile"]), (&json!("Android"), &json!(true)));
+    assert_eq!(said["formFactors"], json!(["Mobile", "XR"]));
     assert_eq!(said["fullVersionList"][1], json!({"brand":"Not A(Brand","version":"24"}));
 }
 

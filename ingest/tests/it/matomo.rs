@@ -1,7 +1,9 @@
 //! Matomo's table of answers and parameters (matomo.md 1).
 
 use lake::hit::Kind;
-use lake::limits::{MAX_EXTRA_BYTES, MAX_ITEMS_BYTES};
+use lake::limits::{
+    MAX_CLIENT_HINTS_BYTES, MAX_EXTRA_BYTES, MAX_FURTHER_DIMENSIONS, MAX_ITEMS_BYTES,
+};
 
 use crate::world::{Answer, NOW_MS, World, event};
 
@@ -260,7 +262,8 @@ fn nothing_that_is_sent_is_thrown_away() {
     let world = world();
     world.get(&format!(
         "{PAGE}&_rcn=Spring&_rck=Red+Shoes&_ref=http://r.example/&_refts=1795450902&_pks=SKU1&_pkp=49.9\
-&cvar=%7B%221%22%3A%5B%22a%22%2C%22b%22%5D%7D&_cvar=%7B%7D&h=16&m=21&s=42&pv_id=u3PpWcXX&dimension1=x&pf_net=5&pf_onl=16777216"
+&cvar=%7B%221%22%3A%5B%22a%22%2C%22b%22%5D%7D&_cvar=%7B%7D&bw_bytes=2048&data=%7B%22a%22%3A1%7D\
+&dimension21=y&dimension300=z&dimension21=w&dimension0=v&dimensionx=u&h=16&m=21&s=42&pv_id=u3PpWcXX&dimension1=x&pf_net=5&pf_onl=16777216"
     ));
     let hit = world.hit();
     let attribution = hit.attribution.unwrap();
@@ -274,7 +277,8 @@ fn nothing_that_is_sent_is_thrown_away() {
     let extra: serde_json::Value = serde_json::from_str(&hit.extra.unwrap()).unwrap();
     assert_eq!(
         extra,
-        serde_json::json!({"_pks":"SKU1","_pkp":"49.9","cvar":"{\"1\":[\"a\",\"b\"]}"})
+        serde_json::json!({"_pks":"SKU1","_pkp":"49.9","cvar":"{\"1\":[\"a\",\"b\"]}",
+            "bw_bytes":"2048","data":"{\"a\":1}","dimension21":"w","dimension300":"z"})
     );
     world
         .get("/matomo.php?idsite=1&rec=1&idgoal=0&ec_id=A-1&revenue=110.5&ec_items=%5B%5D&ec_tx=5");
@@ -299,6 +303,30 @@ fn what_does_not_fit_is_named() {
     let hit = world.hit();
     assert_eq!((hit.order_id.as_deref(), hit.order_items), (Some("A-1"), None));
     assert_eq!(hit.extra.as_deref(), Some(r#"{"ec_tx":"5","truncated":"ec_items _pks"}"#));
+    for (bytes, whole) in [
+        (MAX_CLIENT_HINTS_BYTES - 1, true),
+        (MAX_CLIENT_HINTS_BYTES, true),
+        (MAX_CLIENT_HINTS_BYTES + 1, false),
+    ] {
+        let hints = format!(r#"{{"model":"{}"}}"#, "m".repeat(bytes - r#"{"model":""}"#.len()));
+        world.get(&format!("{order}&uadata={hints}"));
+        let hit = world.hit();
+        assert_eq!(hit.client_hints, whole.then_some(hints));
+        assert_eq!(hit.extra.as_deref(), (!whole).then_some(r#"{"truncated":"uadata"}"#));
+    }
+    let dimensions = |count: usize| -> String {
+        (0..count).map(|number| format!("&dimension{}=x", 21 + number)).collect()
+    };
+    for (count, more) in [
+        (MAX_FURTHER_DIMENSIONS - 1, false),
+        (MAX_FURTHER_DIMENSIONS, false),
+        (MAX_FURTHER_DIMENSIONS + 1, true),
+    ] {
+        world.get(&format!("{order}{}", dimensions(count)));
+        let extra = world.hit().extra.unwrap();
+        assert!(extra.contains(r#""dimension69":"x""#) && !extra.contains("dimension71"));
+        assert_eq!(extra.contains(r#""truncated":"dimensionN""#), more, "{count}");
+    }
 }
 
 #[test]

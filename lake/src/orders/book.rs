@@ -1,11 +1,4 @@
-//! Where orders lie, and who reads which.
-//!
-//! | object | what |
-//! | --- | --- |
-//! | `orders/<id>.json` | an order as given; of a person: the ids asked for |
-//! | `orders/<id>-closed.json` | of a person: everything that the stored hits show to be theirs |
-//! | `orders/progress/<id>.json` | how far it is carried out |
-//! | `orders/final/<id>.json` | order and receipt, once no copy is left |
+//! Who reads which orders.
 //!
 //! Reads hide what the open orders cover, as given already. Whoever writes hits applies those that
 //! may erase: of a person only the closed one, because what is erased before can tell no more
@@ -15,64 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::civil::Date;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt as _, PutPayload};
-use serde::{Deserialize, Serialize};
 
+use super::life::Final;
+use super::place::{CLOSED, ORDERS, PROGRESS, id_in, is_final, site_of};
 use super::{Order, Orders, Whom};
-use crate::layout::RowsOfHour;
 use crate::limits::ORDER_READS;
-use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
+use crate::store::{JsonError, StoreRef, read_json};
 
-/// Prefix of orders.
-pub const ORDERS: &str = "orders";
-const FINAL: &str = "orders/final";
-const PROGRESS: &str = "orders/progress";
-const CLOSED: &str = "-closed";
-const RETENTION: &str = "-retention-";
 /// How often orders are listed again because one moved meanwhile.
 const MAX_ATTEMPTS: u32 = 8;
-
-/// How far an order is carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Copies may be left.
-    #[default]
-    Running,
-    /// No copy is left.
-    Done,
-    /// The last attempt failed; the next one goes on.
-    Failed,
-}
-
-/// What became of an order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// How far it is.
-    pub state: State,
-    /// Table objects, rejected and parked ones that the erasure itself rewrote or deleted.
-    pub objects_rewritten: u64,
-    /// Their rows before.
-    pub rows_before: u64,
-    /// Their rows after.
-    pub rows_after: u64,
-    /// Records removed from `rejected/` and `parked/`, by site and hour of receipt; what is
-    /// removed from hot and table objects is counted in the footers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub erased: Vec<RowsOfHour>,
-    /// When it was done, Unix milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub done_ms: Option<i64>,
-}
-
-/// The object of an order that is done.
-#[derive(Debug, Serialize, Deserialize)]
-struct Final {
-    order: Order,
-    receipt: Receipt,
-}
 
 /// An order that is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,150 +37,6 @@ pub struct Erasing {
     pub orders: Orders,
     /// Ids of those that are not done.
     pub open: BTreeSet<String>,
-}
-
-/// A new id: of the site, in the order of time.
-#[must_use]
-pub fn new_id(site: i32, now_ms: i64, random: u128) -> String {
-    format!("{site}-{now_ms:012x}-{:016x}", random >> 64)
-}
-
-/// The id of the order that keeps a site's retention up to a date.
-#[must_use]
-pub fn retention_id(site: i32, before: Date) -> String {
-    format!("{site}{RETENTION}{before}")
-}
-
-/// The site in an id; none where the text is no id.
-#[must_use]
-pub fn site_of(id: &str) -> Option<i32> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let (site, rest) = id.split_once('-')?;
-    (!rest.is_empty() && id.len() <= 64 && id.bytes().all(known)).then(|| site.parse().ok())?
-}
-
-fn open_path(id: &str) -> Path {
-    Path::from(format!("{ORDERS}/{id}.json"))
-}
-
-fn closed_path(id: &str) -> Path {
-    open_path(&format!("{id}{CLOSED}"))
-}
-
-fn final_path(id: &str) -> Path {
-    Path::from(format!("{FINAL}/{id}.json"))
-}
-
-fn progress_path(id: &str) -> Path {
-    Path::from(format!("{PROGRESS}/{id}.json"))
-}
-
-/// Gives an order; false when there is one of that id already.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn give(store: &StoreRef, id: &str, order: &Order) -> Result<bool, JsonError> {
-    create(store, &open_path(id), order).await
-}
-
-/// Closes a person's order; where somebody has closed it already, that stays.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn close(store: &StoreRef, id: &str, order: &Order) -> Result<bool, JsonError> {
-    create(store, &closed_path(id), order).await
-}
-
-async fn create<T: Serialize + Sync>(
-    store: &StoreRef,
-    path: &Path,
-    value: &T,
-) -> Result<bool, JsonError> {
-    match put_json_if(store.as_ref(), path, value, Expected::Absent).await {
-        Ok(_) => Ok(true),
-        Err(JsonError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Says how far an order is.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn put_progress(store: &StoreRef, id: &str, receipt: &Receipt) -> Result<(), JsonError> {
-    let path = progress_path(id);
-    let bytes = serde_json::to_vec(receipt)
-        .map_err(|source| JsonError::Unreadable { path: path.to_string(), source })?;
-    store.put(&path, PutPayload::from(bytes)).await?;
-    Ok(())
-}
-
-/// Makes an order final. Killed anywhere and done again it ends right: the order is never absent.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn finish(store: &StoreRef, entry: &Entry, receipt: Receipt) -> Result<(), JsonError> {
-    let id = &entry.id;
-    let done = Final { order: entry.order.as_ref().clone(), receipt };
-    create(store, &final_path(id), &done).await?;
-    // The closed one last: as given alone it would be closed once more.
-    for path in [progress_path(id), open_path(id), closed_path(id)] {
-        store.delete(&path).await?;
-    }
-    Ok(())
-}
-
-/// Deletes a site's retention orders that a later final one says again, so that there are two of a
-/// site at most.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn delete_superseded(store: &StoreRef, site: i32, before: Date) -> Result<(), JsonError> {
-    let listed: Vec<_> = store.list(Some(&Path::from(FINAL))).try_collect().await?;
-    for object in listed {
-        let date = id_in(&object.location).and_then(|id| {
-            let (of, date) = id.split_once(RETENTION)?;
-            (of == site.to_string()).then(|| date.parse::<Date>().ok())?
-        });
-        if date.is_some_and(|date| date < before) {
-            store.delete(&object.location).await?;
-        }
-    }
-    Ok(())
-}
-
-/// How far the order with this id is; none where there is none.
-///
-/// # Errors
-///
-/// When the store fails.
-pub async fn status(store: &StoreRef, id: &str) -> Result<Option<Receipt>, JsonError> {
-    // Looked at twice: it may become final between two looks.
-    for _ in 0..2 {
-        if let Some(done) = read_json::<Final>(store.as_ref(), &final_path(id)).await? {
-            return Ok(Some(done.value.receipt));
-        }
-        if let Some(receipt) = read_json::<Receipt>(store.as_ref(), &progress_path(id)).await? {
-            return Ok(Some(receipt.value));
-        }
-        if read_json::<Order>(store.as_ref(), &open_path(id)).await?.is_some() {
-            return Ok(Some(Receipt::default()));
-        }
-    }
-    Ok(None)
-}
-
-fn id_in(path: &Path) -> Option<&str> {
-    path.filename()?.strip_suffix(".json").filter(|id| site_of(id).is_some())
-}
-
-fn is_final(path: &Path) -> bool {
-    path.as_ref().starts_with(FINAL)
 }
 
 /// The orders of a store. An object never changes, so only new ones are read.
@@ -382,6 +183,10 @@ fn entries(read: &BTreeMap<Path, Arc<Order>>) -> Vec<Entry> {
 mod tests {
     use jiff::civil::date;
 
+    use super::super::{
+        Receipt, State, close, delete_superseded, finish, give, new_id, put_progress, retention_id,
+        status,
+    };
     use super::*;
     use crate::hit::Id64;
     use crate::store::memory::MemoryStore;
@@ -447,14 +252,5 @@ mod tests {
         delete_superseded(&store, 1, date(2026, 3, 2)).await.unwrap();
         let left = [retention_id(1, date(2026, 3, 2)), retention_id(12, date(2026, 3, 1))];
         assert_eq!(book.erasing().await.unwrap().orders.ids(), BTreeSet::from(left));
-    }
-
-    #[test]
-    fn ids_name_their_site_and_nothing_else_is_one() {
-        assert_eq!(site_of(&new_id(i32::MAX, i64::MAX, u128::MAX)), Some(i32::MAX));
-        for wrong in ["", "1", "1-", "x-1", "1-../x", "1-a/b", &format!("1-{}", "a".repeat(63))] {
-            assert_eq!(site_of(wrong), None, "{wrong}");
-        }
-        assert_eq!(site_of(&format!("1-{}", "a".repeat(62))), Some(1));
     }
 }

@@ -12,6 +12,7 @@ use super::ready::network;
 use super::settings::{GoalMatch, SiteSettings};
 use crate::filter::Filter;
 use crate::limits::{MAX_DIMENSIONS, MAX_ID_BYTES, MAX_RETENTION_DAYS};
+use crate::user_agent;
 
 type Checked = Result<(), SiteError>;
 
@@ -48,27 +49,16 @@ impl SiteSettings {
         each("excluded_parameters", &self.excluded_parameters, is_parameter)?;
         each("site_search.keyword", &self.site_search.keyword, is_parameter)?;
         each("site_search.category", &self.site_search.category, is_parameter)?;
-        each("excluded_ips", &self.excluded_ips, |text| {
-            network(text).map(|_| ()).ok_or_else(String::new)
-        })?;
+        for (name, addresses) in [("excluded_ips", &self.excluded_ips), ("bot_ips", &self.bot_ips)]
+        {
+            each(name, addresses, |text| network(text).map(|_| ()).ok_or_else(String::new))?;
+        }
         each("excluded_referrers", &self.excluded_referrers, |host| {
             if is_host(without_scheme(host)) { Ok(()) } else { Err(String::new()) }
         })?;
-        each("excluded_user_agents", &self.excluded_user_agents, |entry| {
-            pattern::of_user_agent(entry)
-                .and_then(|expression| pattern::set(&[expression]))
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        })?;
-        // Each alone may be small enough and all together too large.
-        let all: Vec<String> = self
-            .excluded_user_agents
-            .iter()
-            .filter_map(|entry| pattern::of_user_agent(entry).ok())
-            .collect();
-        pattern::set(&all).map(|_| ()).map_err(|error| {
-            refused("excluded_user_agents", &self.excluded_user_agents, &error.to_string())
-        })
+        check_user_agents("excluded_user_agents", &self.excluded_user_agents)?;
+        check_user_agents("bot_user_agents", &self.bot_user_agents)?;
+        each("bot_user_agents", &self.bot_user_agents, is_kept)
     }
 
     fn check_sections(&self) -> Checked {
@@ -146,6 +136,28 @@ impl SiteSettings {
     }
 }
 
+fn check_user_agents(path: &str, entries: &[String]) -> Checked {
+    each(path, entries, |entry| {
+        pattern::of_user_agent(entry)
+            .and_then(|expression| pattern::set(&[expression]))
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    })?;
+    // Each alone may be small enough and all together too large.
+    pattern::of_user_agents(entries)
+        .map(|_| ())
+        .map_err(|error| refused(path, &entries, &error.to_string()))
+}
+
+/// A part of a user agent that the table cannot hold would mark nothing.
+fn is_kept(entry: &str) -> Result<(), String> {
+    let kept = user_agent::stored(entry);
+    if entry.starts_with('/') || kept == entry {
+        return Ok(());
+    }
+    Err(format!("only the major of a version is kept: write {kept:?}"))
+}
+
 fn each(path: &str, entries: &[String], fits: impl Fn(&str) -> Result<(), String>) -> Checked {
     for (at, entry) in entries.iter().enumerate() {
         fits(entry).map_err(|why| refused(&format!("{path}[{at}]"), entry, &why))?;
@@ -218,6 +230,7 @@ mod tests {
     #[test]
     fn an_unknown_key_at_any_depth_is_refused_with_the_nearest_right_name() {
         for (settings, said) in [
+            (r#"{"id":1,"bot_useragents":[]}"#, "did you mean bot_user_agents?"),
             (r#"{"id":1,"time_zone":"UTC"}"#, "unknown key time_zone; did you mean timezone?"),
             (
                 r#"{"id":1,"goals":[{"id":1,"name":"x","patern":"y"}]}"#,
@@ -253,6 +266,13 @@ mod tests {
             (r#"{"id":1,"excluded_ips":["x"]}"#, r#"excluded_ips[0] is "x"; allowed: addresses"#),
             (r#"{"id":1,"excluded_user_agents":["/(/"]}"#, "excluded_user_agents[0] is"),
             (r#"{"id":1,"excluded_user_agents":["/(a{1000}){1000}/"]}"#, "no regular expression"),
+            (r#"{"id":1,"bot_ips":["192.0.2.0/33"]}"#, r#"bot_ips[0] is "192.0.2.0/33"; allowed"#),
+            (r#"{"id":1,"bot_user_agents":["x"," "]}"#, "bot_user_agents[1] is"),
+            (r#"{"id":1,"bot_user_agents":["/(/"]}"#, "bot_user_agents[0] is"),
+            (
+                r#"{"id":1,"bot_user_agents":["Uptime/2.1"]}"#,
+                r#"only the major of a version is kept: write "Uptime/2""#,
+            ),
             (
                 r#"{"id":1,"goals":[{"id":1,"name":"x","match":"urll","pattern":"y"}]}"#,
                 r#"goals[0].match is "urll"; allowed: manual, url"#,
@@ -298,6 +318,7 @@ mod tests {
         "hosts":["shop.example","münchen.example","xn--mnchen-3ya.example","192.0.2.1"],
         "allowed_origins":["https://shop.example","http://127.0.0.1:8080","http://[::1]:80"],
         "excluded_ips":["192.0.2.*","2001:db8::/32"],"excluded_user_agents":["bot","/^x/i"],
+        "bot_ips":["198.51.100.7"],"bot_user_agents":["Uptime/2","/^Monitor\\//"],
         "excluded_referrers":["https://spam.example"],"retention_days":400,
         "sections":[{"name":"news","include":["/news"],"exclude":["/news/old"]}],
         "segments":[{"name":"uk","filter":"country==GB"}],

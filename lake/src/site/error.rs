@@ -25,8 +25,12 @@ pub enum SiteError {
     Store(#[from] object_store::Error),
 }
 
+const ADDRESSES: &str =
+    "addresses, networks such as 192.0.2.0/24, or IPv4 ending in *, such as 192.0.2.*";
+const USER_AGENTS: &str = "parts of user agents, or regular expressions such as /bot|crawl/";
+
 /// What may stand at a key; lists and their entries share a line.
-const ALLOWED: [(&str, &str); 41] = [
+const ALLOWED: [(&str, &str); 43] = [
     ("id", "1 to 2147483647"),
     ("name", "text of at most 200 bytes"),
     ("timezone", "an IANA time zone such as Europe/Berlin"),
@@ -35,11 +39,10 @@ const ALLOWED: [(&str, &str); 41] = [
     ("allowed_origins", "scheme, host and port at most, such as https://shop.example"),
     ("exclude_unknown_hosts", "true or false"),
     ("excluded_parameters", "names of query parameters, such as token"),
-    (
-        "excluded_ips",
-        "addresses, networks such as 192.0.2.0/24, or IPv4 ending in *, such as 192.0.2.*",
-    ),
-    ("excluded_user_agents", "parts of user agents, or regular expressions such as /bot|crawl/"),
+    ("excluded_ips", ADDRESSES),
+    ("excluded_user_agents", USER_AGENTS),
+    ("bot_ips", ADDRESSES),
+    ("bot_user_agents", USER_AGENTS),
     ("excluded_referrers", "host names such as spam.example"),
     ("keep_fragment", "true or false"),
     ("title_delimiter", "text"),

@@ -15,12 +15,14 @@ enum Holds {
     Midnight,
     /// The merge uses it when it first sees a hit: a command does it for history.
     Goals,
+    /// Ingest uses it: a command does it for history.
+    Bots,
     /// Erasure by age.
     Retention,
 }
 
 /// Every setting but the id, which does not change.
-const SETTINGS: [(&str, Holds); 23] = [
+const SETTINGS: [(&str, Holds); 25] = [
     ("name", Holds::Answers),
     ("timezone", Holds::Midnight),
     ("currency", Holds::Answers),
@@ -30,6 +32,8 @@ const SETTINGS: [(&str, Holds); 23] = [
     ("excluded_parameters", Holds::Hits),
     ("excluded_ips", Holds::Hits),
     ("excluded_user_agents", Holds::Hits),
+    ("bot_ips", Holds::Hits),
+    ("bot_user_agents", Holds::Bots),
     ("excluded_referrers", Holds::Hits),
     ("keep_fragment", Holds::Hits),
     ("title_delimiter", Holds::Hits),
@@ -58,6 +62,9 @@ impl Holds {
             Self::Midnight => "holds at once, as there are no hits yet".to_owned(),
             Self::Goals => format!(
                 "hold for hits merged from now on; for history too: hitlake reapply goals --site {site}"
+            ),
+            Self::Bots => format!(
+                "hold for hits from now on; for history too: hitlake reapply bots --site {site}"
             ),
             Self::Retention => {
                 "holds from the next run of the schedule on, for all history; what is erased stays erased"
@@ -112,6 +119,8 @@ mod tests {
         assert_eq!(names, ["timezone", "sections", "goals"]);
         assert!(said[0].1.contains("next midnight") && said[1].1.contains("at once"));
         assert!(said[2].1.ends_with("hitlake reapply goals --site 7"));
+        let said = changes(&old, &site(r#","bot_user_agents":["Uptime"]"#), true);
+        assert!(said[0].1.ends_with("hitlake reapply bots --site 7"));
         assert!(changes(&old, &new, false)[0].1.contains("no hits yet"));
     }
 }

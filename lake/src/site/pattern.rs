@@ -1,4 +1,4 @@
-//! Patterns out of settings, compiled: goals and excluded user agents.
+//! Patterns out of settings, compiled: goals, and user agents that are excluded or bots.
 //!
 //! Everything becomes a regular expression, whose engine finds plain text as fast as a search of
 //! its own would. Their size is limited: settings come from people.
@@ -55,7 +55,7 @@ impl Pattern {
     }
 }
 
-/// The expression of an entry of `excluded_user_agents`: a part, or `/expression/` with or
+/// The expression of an entry of `excluded_user_agents` or `bot_user_agents`: a part, or `/expression/` with or
 /// without an `i`.
 pub(super) fn of_user_agent(entry: &str) -> Result<String, PatternError> {
     let Some((expression, flags)) = entry.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'))
@@ -71,6 +71,13 @@ pub(super) fn of_user_agent(entry: &str) -> Result<String, PatternError> {
         (expression, "i") => Ok(format!("(?i){expression}")),
         _ => Err(PatternError::Flag),
     }
+}
+
+/// Compiles a list of such entries; those that are none are left out.
+pub(super) fn of_user_agents(entries: &[String]) -> Result<RegexSet, PatternError> {
+    let expressions: Vec<String> =
+        entries.iter().filter_map(|entry| of_user_agent(entry).ok()).collect();
+    set(&expressions)
 }
 
 /// Compiles expressions that are looked for together.

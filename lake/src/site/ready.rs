@@ -14,7 +14,9 @@ use super::check::without_scheme;
 use super::pattern;
 use super::settings::{Identity, SiteSettings};
 use super::stored::Stored;
+use crate::hit::SiteBot;
 use crate::limits::MAX_DIMENSIONS;
+use crate::user_agent;
 
 /// Settings with everything parsed that a hit needs; made once when the site is read.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Site {
     identities: Vec<(i64, Identity)>,
     networks: Vec<IpNet>,
     user_agents: RegexSet,
+    bot_networks: Vec<IpNet>,
+    bot_user_agents: RegexSet,
     hosts: HashSet<String>,
     origins: HashSet<String>,
     parameters: HashSet<String>,
@@ -40,17 +44,15 @@ impl Site {
     pub(super) fn new(stored: Stored) -> Result<Self, SiteError> {
         let settings = SiteSettings::from_value(&stored.settings)?;
         let zone = |(from, name): (i64, String)| Some((from, TimeZone::get(&name).ok()?));
-        let expressions: Vec<String> = settings
-            .excluded_user_agents
-            .iter()
-            .filter_map(|entry| pattern::of_user_agent(entry).ok())
-            .collect();
         let refused = |error: pattern::PatternError| SiteError::Refused(error.to_string());
         Ok(Self {
             zones: stored.zones.into_iter().filter_map(zone).collect(),
             identities: stored.identities,
-            networks: settings.excluded_ips.iter().filter_map(|text| network(text)).collect(),
-            user_agents: pattern::set(&expressions).map_err(refused)?,
+            networks: networks(&settings.excluded_ips),
+            user_agents: pattern::of_user_agents(&settings.excluded_user_agents)
+                .map_err(refused)?,
+            bot_networks: networks(&settings.bot_ips),
+            bot_user_agents: pattern::of_user_agents(&settings.bot_user_agents).map_err(refused)?,
             hosts: lower(&settings.hosts),
             origins: lower(&settings.allowed_origins),
             parameters: lower(&settings.excluded_parameters),
@@ -99,14 +101,32 @@ impl Site {
     /// Whether hits of this address are dropped.
     #[must_use]
     pub fn excludes(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.networks.iter().any(|network| network.contains(&address))
+        holds(&self.networks, address)
     }
 
     /// Whether hits of this user agent are dropped.
     #[must_use]
     pub fn excludes_user_agent(&self, user_agent: &str) -> bool {
         !self.user_agents.is_empty() && self.user_agents.is_match(user_agent)
+    }
+
+    /// The site's rule by which a hit of this address and user agent is a bot's. The user agent is
+    /// judged in the form that the table keeps, so that the rule can be applied to history.
+    #[must_use]
+    pub fn bot_rule(&self, address: Option<IpAddr>, user_agent: Option<&str>) -> Option<SiteBot> {
+        if address.is_some_and(|address| holds(&self.bot_networks, address)) {
+            return Some(SiteBot::Ip);
+        }
+        let judged = !self.bot_user_agents.is_empty()
+            && self.is_bot_user_agent(&user_agent::stored(user_agent.unwrap_or_default()));
+        judged.then_some(SiteBot::UserAgent)
+    }
+
+    /// Whether hits of this user agent, in the form that the table keeps, are a bot's by the site's
+    /// own rules.
+    #[must_use]
+    pub fn is_bot_user_agent(&self, stored_user_agent: &str) -> bool {
+        !self.bot_user_agents.is_empty() && self.bot_user_agents.is_match(stored_user_agent)
     }
 
     /// Whether pages of this origin may send hits.
@@ -163,6 +183,15 @@ impl Site {
     }
 }
 
+fn networks(entries: &[String]) -> Vec<IpNet> {
+    entries.iter().filter_map(|text| network(text)).collect()
+}
+
+fn holds(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
 fn lower<L: FromIterator<String>>(texts: &[String]) -> L {
     texts.iter().map(|text| text.to_lowercase()).collect()
 }
@@ -184,7 +213,7 @@ fn kept_dimensions(settings: &SiteSettings) -> u32 {
     active.fold(0, |bits, dimension| bits | 1_u32.checked_shl(dimension.id.into()).unwrap_or(0))
 }
 
-/// The addresses that an entry of `excluded_ips` means: an address, a network, or an IPv4
+/// The addresses that an entry of `excluded_ips` or `bot_ips` means: an address, a network, or an IPv4
 /// address whose last parts are `*`, as Matomo writes them.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     let text = text.trim();
@@ -249,6 +278,25 @@ mod tests {
             [("x HeadlessChrome y", true), ("curl/8", true), ("a curl/8", false), ("", false)]
         {
             assert_eq!(site.excludes_user_agent(user_agent), excluded, "{user_agent}");
+        }
+    }
+
+    #[test]
+    fn bots_of_the_sites_own_go_by_address_or_by_what_is_kept_of_the_user_agent() {
+        let site = site(
+            r#"{"id":1,"bot_ips":["192.0.2.*"],"bot_user_agents":["uptime/2","/^Monitor\\/\\d+$/"]}"#,
+        );
+        for (address, user_agent, rule) in [
+            (Some("192.0.2.7"), Some("Firefox"), Some(SiteBot::Ip)),
+            (Some("::ffff:192.0.2.7"), Some("Uptime/2.1"), Some(SiteBot::Ip)),
+            (Some("192.0.3.7"), Some("x Uptime/2.1.7 y"), Some(SiteBot::UserAgent)),
+            (None, Some("Monitor/4.5.6"), Some(SiteBot::UserAgent)),
+            (None, Some("monitor/4"), None),
+            (None, Some("Uptime/3"), None),
+            (None, None, None),
+        ] {
+            let address = address.map(|address| address.parse().unwrap());
+            assert_eq!(site.bot_rule(address, user_agent), rule, "{user_agent:?}");
         }
     }
 

@@ -36,6 +36,13 @@ pub struct SiteSettings {
     /// dropped.
     #[serde(default)]
     pub excluded_user_agents: Vec<String>,
+    /// The same as in `excluded_ips`; these hits are kept and marked as a bot's.
+    #[serde(default)]
+    pub bot_ips: Vec<String>,
+    /// The same as in `excluded_user_agents`, without minor versions; these hits are kept and marked
+    /// as a bot's.
+    #[serde(default)]
+    pub bot_user_agents: Vec<String>,
     /// Hosts of referrers whose hits are dropped, those below them included.
     #[serde(default)]
     pub excluded_referrers: Vec<String>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::settings::{Identity, SiteSettings};
 use super::{Site, SiteError};
 use crate::limits::SETTINGS_IN_FORCE_MS;
-use crate::store::{Expected, StoreRef, put_json_if, read_json};
+use crate::store::{Expected, JsonError, StoreRef, put_json_if, read_json};
 
 /// A site's settings as they are stored: with its zones by the time from which each holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,29 @@ pub async fn list_sites(store: &StoreRef) -> Result<Vec<i32>, SiteError> {
     let mut ids: Vec<i32> = listed.iter().filter_map(|object| id(&object.location)).collect();
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// All sites by id; one whose settings are not what they should be comes with the reason, so that
+/// it does not stop the others.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn read_sites(
+    store: &StoreRef,
+) -> Result<Vec<(i32, Result<Site, SiteError>)>, SiteError> {
+    let mut sites = Vec::new();
+    for id in list_sites(store).await? {
+        match read_site(store, id).await {
+            Ok(site) => sites.push((id, Ok(site))),
+            Err(SiteError::Unknown(_)) => {}
+            Err(
+                error @ (SiteError::Refused(_) | SiteError::Json(JsonError::Unreadable { .. })),
+            ) => sites.push((id, Err(error))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sites)
 }
 
 /// Removes a site's settings; its hits stay.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{scalar, shared};
 use crate::enrich::bot_reason;
-use crate::enrich::stored::stored;
+use lake::user_agent::stored;
 
 fn marked(user_agent: &str) -> bool {
     bot_reason(&stored(user_agent)).is_some()

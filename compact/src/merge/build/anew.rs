@@ -1,5 +1,5 @@
-//! What of history is worked out anew: marks of bots by today's list, or a site's goals by today's
-//! settings. Knows rows; what becomes of them is the merge's own work.
+//! What of history is worked out anew: marks of bots by today's list and the sites' rules, or a
+//! site's goals by today's settings. Knows rows; what becomes of them is the merge's own work.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::compute::nullif;
 use arrow::datatypes::{Field, Int32Type, Schema};
 use lake::columns::schema_for_reading;
+use lake::site::BotRules;
 
 use super::narrow::{is_true, sites};
 use crate::enrich::{BOTS_VERSION, mark_again};
@@ -25,6 +26,8 @@ pub enum Anew {
     Nothing,
     /// The marks of bots, where another list made them.
     Bots,
+    /// The marks of bots, where this site has hits: its own rules have changed.
+    BotsOf(i32),
     /// The goals that hits of this site reach.
     Goals(i32),
 }
@@ -36,35 +39,44 @@ impl Anew {
         match self {
             Self::Nothing => false,
             Self::Bots => merged.bots != BOTS_VERSION,
-            Self::Goals(site) => {
-                merged.counts.iter().any(|((of, _), counted)| *of == site && counted.kept > 0)
-            }
+            Self::BotsOf(site) | Self::Goals(site) => merged.has(site),
         }
     }
 
+    /// Whether marks of bots are worked out anew.
+    pub(in crate::merge) const fn marks_bots(self) -> bool {
+        matches!(self, Self::Bots | Self::BotsOf(_))
+    }
+
     /// The rows as hits that no merge has seen.
-    pub(super) fn apply(self, rows: RecordBatch) -> anyhow::Result<RecordBatch> {
+    pub(super) fn apply(
+        self,
+        rows: RecordBatch,
+        bot_rules: &BotRules,
+    ) -> anyhow::Result<RecordBatch> {
         match self {
             Self::Nothing => Ok(rows),
-            Self::Bots => marked(&rows),
+            Self::Bots | Self::BotsOf(_) => marked(&rows, bot_rules),
             Self::Goals(site) => unreached(rows, site),
         }
     }
 }
 
-fn marked(rows: &RecordBatch) -> anyhow::Result<RecordBatch> {
+fn marked(rows: &RecordBatch, bot_rules: &BotRules) -> anyhow::Result<RecordBatch> {
     let agents = Texts::of(rows, "user_agent")?;
     let reasons = Texts::of(rows, REASON)?;
     let not_a_bot = rows.column_by_name("not_a_bot").and_then(|column| column.as_boolean_opt());
-    let mut known: HashMap<(Option<&str>, Option<&str>), Option<&str>> = HashMap::new();
-    let mark = |row| {
+    let mut known = HashMap::new();
+    let mark = |(row, &site): (usize, &i32)| {
         let (agent, old) = (agents.value(row), reasons.value(row));
         if is_true(not_a_bot, row) {
             return old;
         }
-        *known.entry((agent, old)).or_insert_with(|| mark_again(agent, old))
+        *known.entry((site, agent, old)).or_insert_with(|| {
+            mark_again(agent, old, bot_rules.marks(site, agent.unwrap_or_default()))
+        })
     };
-    let marks: DictionaryArray<Int32Type> = (0..rows.num_rows()).map(mark).collect();
+    let marks: DictionaryArray<Int32Type> = sites(rows)?.iter().enumerate().map(mark).collect();
     replace(rows, REASON, Arc::new(marks))
 }
 

@@ -113,7 +113,7 @@ impl Plan {
         }
         plan.settle(copies)?;
         plan.footer.bots = match lists.pop_first() {
-            _ if job.anew == Anew::Bots => BOTS_VERSION.to_owned(),
+            _ if job.anew.marks_bots() => BOTS_VERSION.to_owned(),
             // Rows that several lists marked are up to date by none.
             Some(list) if lists.is_empty() => list,
             _ => String::new(),

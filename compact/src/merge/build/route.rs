@@ -63,7 +63,7 @@ impl<'a> Router<'a> {
         let (job, mut ordinal) = (self.job, 0);
         for source in &job.sources {
             for batch in source.read(Columns::Raw)? {
-                let batch = job.anew.apply(batch?)?;
+                let batch = job.anew.apply(batch?, &job.bot_rules)?;
                 self.hold(source, &batch, ordinal)?;
                 ordinal += u32::try_from(batch.num_rows())?;
                 if self.held_rows >= self.memory.held_rows {

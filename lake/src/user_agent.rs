@@ -1,12 +1,13 @@
 //! The form of a user agent that the table keeps: versions cut to the major, at most 256 bytes.
 //!
-//! Bots are judged by this form alone, so that a newer list gives history the marks that it would
-//! have given at arrival.
+//! Bots are judged by this form alone, by the lists and by a site's own rules, so that newer ones
+//! give history the marks that they would have given at arrival.
 
 use std::sync::LazyLock;
 
-use lake::limits::MAX_STORED_USER_AGENT_BYTES;
 use regex::Regex;
+
+use crate::limits::MAX_STORED_USER_AGENT_BYTES;
 
 /// A major version, and what follows it: `5.0.1`, `10_15_7`.
 #[expect(clippy::expect_used, reason = "a constant pattern, compiled by every test")]
@@ -14,7 +15,8 @@ static VERSION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"([0-9]+)(?:[._][0-9]+)+").expect("the pattern of versions"));
 
 /// The user agent as the table keeps it; a second time changes nothing.
-pub(super) fn stored(user_agent: &str) -> String {
+#[must_use]
+pub fn stored(user_agent: &str) -> String {
     let mut cut = VERSION.replace_all(user_agent, "$1").into_owned();
     cut.truncate(cut.floor_char_boundary(MAX_STORED_USER_AGENT_BYTES));
     cut

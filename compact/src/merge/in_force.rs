@@ -1,27 +1,30 @@
-//! The goals of all sites: read once a run, and again within it when they are old.
+//! What the settings of all sites say (goals, rules of bots): read once a run, and again within it
+//! when they are old.
 
-use anyhow::Context as _;
-use lake::goals::Goals;
 use lake::limits::SETTINGS_TTL_MS;
-use lake::store::StoreRef;
+use lake::site::SiteError;
 use tokio::sync::Mutex;
 
-/// Goals as they were read, and when, Unix milliseconds.
+/// Settings as they were read, and when, Unix milliseconds.
 #[derive(Debug, Default)]
-pub(super) struct GoalsCache(Mutex<Option<(i64, Goals)>>);
+pub(super) struct InForce<T>(Mutex<Option<(i64, T)>>);
 
-impl GoalsCache {
-    /// The goals in force.
-    pub(super) async fn read(&self, store: &StoreRef, now_ms: i64) -> anyhow::Result<Goals> {
+impl<T: Clone> InForce<T> {
+    /// The settings in force; `read` reads them.
+    pub(super) async fn get(
+        &self,
+        now_ms: i64,
+        read: impl Future<Output = Result<T, SiteError>>,
+    ) -> Result<T, SiteError> {
         let mut known = self.0.lock().await;
-        if let Some((_, goals)) =
+        if let Some((_, settings)) =
             known.as_ref().filter(|(at_ms, _)| now_ms - at_ms < SETTINGS_TTL_MS)
         {
-            return Ok(goals.clone());
+            return Ok(settings.clone());
         }
-        let goals = Goals::in_force(store).await.context("reading the goals")?;
-        *known = Some((now_ms, goals.clone()));
-        Ok(goals)
+        let settings = read.await?;
+        *known = Some((now_ms, settings.clone()));
+        Ok(settings)
     }
 
     /// What is asked for next is read: a run goes by the settings that it finds.
@@ -34,9 +37,10 @@ impl GoalsCache {
 mod tests {
     use std::sync::Arc;
 
-    use lake::goals::Candidate;
+    use lake::goals::{Candidate, Goals};
     use lake::hit::Kind;
     use lake::site::{SiteSettings, put_site};
+    use lake::store::StoreRef;
     use lake::store::memory::MemoryStore;
 
     use super::*;
@@ -47,15 +51,15 @@ mod tests {
         put_site(store, &settings, 0, false).await.unwrap();
     }
 
-    async fn reached(cache: &GoalsCache, store: &StoreRef, now_ms: i64) -> usize {
+    async fn reached(cache: &InForce<Goals>, store: &StoreRef, now_ms: i64) -> usize {
         let hit = Candidate { kind: Kind::Goal, goal: Some(1), ..Candidate::default() };
-        cache.read(store, now_ms).await.unwrap().reached(1, &hit).len()
+        cache.get(now_ms, Goals::in_force(store)).await.unwrap().reached(1, &hit).len()
     }
 
     #[tokio::test]
     async fn goals_are_read_again_by_the_next_run_or_when_they_are_old() {
         let store: StoreRef = Arc::new(MemoryStore::new());
-        let cache = GoalsCache::default();
+        let cache = InForce::default();
         put(&store, "").await;
         assert_eq!(reached(&cache, &store, 0).await, 0);
         put(&store, r#"{"id":1,"name":"Order","match":"manual"}"#).await;
