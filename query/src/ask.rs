@@ -12,8 +12,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
-use lake::site::{Identity, Site, list_sites};
-use lake::store::StoreRef;
+use lake::site::{Identity, Site};
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
 use crate::calendar::{Calendar, Interval};
@@ -24,7 +23,7 @@ use crate::handler::{
 };
 use crate::plan::{Plan, needs_hours};
 use crate::question::{Engine, Format, Parameters, Question, Refused, Surroundings};
-use crate::scan::Listed;
+use crate::scan::{Listed, Listing};
 use crate::sql::Unsaid;
 use crate::version::{self, Asking};
 use crate::work::Work;
@@ -47,12 +46,11 @@ pub(crate) fn sites(text: Option<&str>) -> Result<Option<Vec<i32>>, Refused> {
     Ok(Some(ids.into_iter().collect()))
 }
 
-/// The ids of all sites that `covers` allows.
-pub(crate) async fn all_sites(
-    store: &StoreRef,
+/// Of the ids of all sites those that `covers` allows.
+pub(crate) fn of_all(
+    mut ids: Vec<i32>,
     covers: &(dyn Fn(i32) -> bool + Sync),
 ) -> Result<Vec<i32>, Failed> {
-    let mut ids = list_sites(store).await.map_err(|error| unread(&error))?;
     ids.retain(|id| covers(*id));
     within_limit(ids.len(), "all")?;
     if ids.is_empty() { Err(NO_SITE) } else { Ok(ids) }
@@ -92,6 +90,10 @@ pub(crate) struct Given<'a> {
     pub(crate) by_sites: bool,
     /// Its parameters.
     pub(crate) parameters: &'a Parameters,
+    /// What there is of its dates, where that is known already.
+    pub(crate) listing: Option<&'a Listing>,
+    /// What it takes.
+    pub(crate) work: &'a Arc<Work>,
 }
 
 /// A question, read and worked out for each of its sites.
@@ -123,7 +125,7 @@ impl Query {
     ) -> Result<Answered, Failed> {
         let mut parameters = given.parameters.clone();
         fill_in_format(&request.event.headers, &mut parameters)?;
-        let prepared = self.prepare(given.sites, given.by_sites, &parameters).await?;
+        let prepared = self.prepare(given, &parameters).await?;
         let question = prepared.question()?;
         if question.engine == Engine::Athena {
             return Ok(self.begin(&prepared, given, request, None).await??);
@@ -132,7 +134,7 @@ impl Query {
         if question.explain {
             prepared.work.says(prepared.sql()?);
         }
-        let listed = self.list(&prepared.planned).await?;
+        let listed = self.list(&prepared.planned, given.listing).await?;
         let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
         let event = request.event;
         let asks_again = version::has((&event.request_context.http.method, &event.headers), &tag);
@@ -152,14 +154,13 @@ impl Query {
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
 
-    /// Reads a question of these sites.
+    /// Reads a question with these parameters.
     async fn prepare(
         &self,
-        ids: &[i32],
-        by_sites: bool,
+        given: &Given<'_>,
         parameters: &Parameters,
     ) -> Result<Prepared, Failed> {
-        let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
+        let Given { sites: ids, by_sites, work, .. } = *given;
         let now_ms = self.clock.now_ms();
         let mut asked: Vec<Asked> = Vec::new();
         // Side by side, so that many sites wait for the store as one does.
@@ -182,20 +183,24 @@ impl Query {
         one_zone_of_hours(&asked)?;
         let Some(first) = asked.first() else { return Err(NO_SITE) };
         let today = today(&first.site, first.question.tz.as_ref(), now_ms);
-        let planned = planned(&asked, &work)?;
-        Ok(Prepared { asked, planned, by_sites, today, work })
+        let planned = planned(&asked, work)?;
+        Ok(Prepared { asked, planned, by_sites, today, work: Arc::clone(work) })
     }
 
     pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
         self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)
     }
 
-    /// The objects of both ranges of dates.
-    async fn list(&self, planned: &Planned) -> Result<[Listed; 2], Failed> {
+    /// The objects of both ranges of dates, out of what was listed ahead.
+    async fn list(
+        &self,
+        planned: &Planned,
+        ahead: Option<&Listing>,
+    ) -> Result<[Listed; 2], Failed> {
         let scanner = &self.scanner;
         let lists = futures_util::future::try_join(
-            scanner.list(&planned.now),
-            scanner.list(&planned.before),
+            scanner.list(&planned.now, ahead),
+            scanner.list(&planned.before, ahead),
         );
         let (now, before) = lists.await.map_err(|error| failed_scan(&error))?;
         Ok([now, before])
@@ -366,6 +371,7 @@ mod tests {
     use super::*;
     use jiff::civil::date;
     use lake::site::{SiteSettings, put_site, read_site};
+    use lake::store::StoreRef;
     use lake::store::memory::MemoryStore;
 
     /// A site whose zone was changed at noon UTC of 10 March 2026.

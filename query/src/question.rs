@@ -6,6 +6,7 @@ mod compare;
 mod cursor;
 mod dates;
 mod parameters;
+mod spans;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -18,6 +19,7 @@ pub(crate) use dates::dates;
 #[cfg(test)]
 pub(crate) use dates::{DEFAULT_DAYS, PERIODS};
 pub use parameters::{Parameters, Refused};
+pub(crate) use spans::spans;
 
 use crate::calendar::Interval;
 use crate::dimension::{DIMENSIONS, Dimension};

@@ -175,7 +175,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
     let plan = Arc::new(plan(1, question));
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
     let sites = [(Arc::clone(&plan), beside.to_vec())];
-    let listed = scanner.list(&sites).await.unwrap();
+    let listed = scanner.list(&sites, None).await.unwrap();
     let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
     (plan, scanned)
 }
@@ -377,7 +377,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
             .await
             .unwrap();
         let sites = [(Arc::clone(&plan), vec![DAY])];
-        let listed = scanner.list(&sites).await.unwrap();
+        let listed = scanner.list(&sites, None).await.unwrap();
         let again = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
@@ -391,7 +391,7 @@ fn what_waits_is_opened_once_for_all_sites() {
         let (question, work) = (question("from=2026-11-24"), Arc::new(Work::default()));
         let of = |site| Plan { work: Arc::clone(&work), ..plan(site, &question) };
         let sites = [1, 2, 3].map(|site| (Arc::new(of(site)), vec![DAY]));
-        let listed = scanner.list(&sites).await.unwrap();
+        let listed = scanner.list(&sites, None).await.unwrap();
         let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert!(scanned.waiting.contains(&DAY));
         assert_eq!(work.explained()["objects"], 2);
@@ -408,7 +408,7 @@ fn what_a_question_reads_is_known_before() {
         let reads_more = async |query: &str, bytes: u64| {
             let plan = Arc::new(plan(1, &question(query)));
             let sites = [(plan, vec![DAY])];
-            let listed = scanner.list(&sites).await.unwrap();
+            let listed = scanner.list(&sites, None).await.unwrap();
             scanner
                 .reads_more(&[(&sites, &listed), (&[], &Listed::default())], bytes)
                 .await
@@ -436,7 +436,7 @@ fn the_standing_of_the_table_is_known_without_reading_it() {
         let sites = [(plan, vec![DAY])];
         let standing = async |store: &StoreRef| {
             let scanner = Scanner::new(Arc::clone(store));
-            let listed = scanner.list(&sites).await.unwrap();
+            let listed = scanner.list(&sites, None).await.unwrap();
             scanner.standing(&sites, &listed).await.unwrap()
         };
         let merged = standing(&store(&[1, 2, 3], &[]).await).await;
