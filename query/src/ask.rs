@@ -5,67 +5,31 @@
 
 mod beyond;
 mod said;
+mod sites;
+mod zones;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lake::limits::{MAX_ANSWER_VALUES, MAX_QUESTION_SITES};
-use lake::site::{Identity, Site, list_sites};
-use lake::store::StoreRef;
+use lake::limits::MAX_ANSWER_VALUES;
+use lake::site::{Identity, Site};
 
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
-use crate::calendar::{Calendar, Interval};
 use crate::count::Counted;
 use crate::handler::{
     Answered, Failed, NO_SITE, Query, Request, failed_scan, fill_in_format, next_page, too_large,
     unread,
 };
-use crate::plan::{Plan, needs_hours};
+use crate::plan::Plan;
 use crate::question::{Engine, Format, Parameters, Question, Refused, Surroundings};
-use crate::scan::Listed;
+use crate::scan::{Listed, Listing};
 use crate::sql::Unsaid;
 use crate::version::{self, Asking};
 use crate::work::Work;
-
-/// In no zone does a day begin this long before it does in UTC.
-const FIRST_TO_BEGIN_MS: i64 = 16 * 3_600_000;
-
-/// The sites of `sites=1,2`; none for `sites=all`.
-pub(crate) fn sites(text: Option<&str>) -> Result<Option<Vec<i32>>, Refused> {
-    let text = text.unwrap_or_default();
-    if text == "all" {
-        return Ok(None);
-    }
-    let id = |id: &str| id.trim().parse().ok().filter(|id: &i32| *id > 0);
-    let ids: Option<BTreeSet<i32>> = text.split(',').map(id).collect();
-    let ids = ids.ok_or_else(|| {
-        Refused::new("sites", text, "sites must be ids of sites such as 1,2, or all")
-    })?;
-    within_limit(ids.len(), text)?;
-    Ok(Some(ids.into_iter().collect()))
-}
-
-/// The ids of all sites that `covers` allows.
-pub(crate) async fn all_sites(
-    store: &StoreRef,
-    covers: &(dyn Fn(i32) -> bool + Sync),
-) -> Result<Vec<i32>, Failed> {
-    let mut ids = list_sites(store).await.map_err(|error| unread(&error))?;
-    ids.retain(|id| covers(*id));
-    within_limit(ids.len(), "all")?;
-    if ids.is_empty() { Err(NO_SITE) } else { Ok(ids) }
-}
-
-fn within_limit(count: usize, text: &str) -> Result<(), Refused> {
-    if count <= MAX_QUESTION_SITES {
-        return Ok(());
-    }
-    let detail =
-        format!("there are {count} sites; one question takes {MAX_QUESTION_SITES} at most");
-    Err(Refused::new("sites", text, detail))
-}
+pub(crate) use sites::{of_all, sites};
+use zones::{calendar, identities, one_zone_of_hours, partitions, timezone, today};
 
 /// A site with the question that it is asked.
 struct Asked {
@@ -92,6 +56,10 @@ pub(crate) struct Given<'a> {
     pub(crate) by_sites: bool,
     /// Its parameters.
     pub(crate) parameters: &'a Parameters,
+    /// What there is of its dates, where that is known already.
+    pub(crate) listing: Option<&'a Listing>,
+    /// What it takes.
+    pub(crate) work: &'a Arc<Work>,
 }
 
 /// A question, read and worked out for each of its sites.
@@ -123,7 +91,7 @@ impl Query {
     ) -> Result<Answered, Failed> {
         let mut parameters = given.parameters.clone();
         fill_in_format(&request.event.headers, &mut parameters)?;
-        let prepared = self.prepare(given.sites, given.by_sites, &parameters).await?;
+        let prepared = self.prepare(given, &parameters).await?;
         let question = prepared.question()?;
         if question.engine == Engine::Athena {
             return Ok(self.begin(&prepared, given, request, None).await??);
@@ -132,7 +100,7 @@ impl Query {
         if question.explain {
             prepared.work.says(prepared.sql()?);
         }
-        let listed = self.list(&prepared.planned).await?;
+        let listed = self.list(&prepared.planned, given.listing).await?;
         let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
         let event = request.event;
         let asks_again = version::has((&event.request_context.http.method, &event.headers), &tag);
@@ -152,14 +120,13 @@ impl Query {
         Ok(Answered::new(200, kind, body).with(kept).with(next))
     }
 
-    /// Reads a question of these sites.
+    /// Reads a question with these parameters.
     async fn prepare(
         &self,
-        ids: &[i32],
-        by_sites: bool,
+        given: &Given<'_>,
         parameters: &Parameters,
     ) -> Result<Prepared, Failed> {
-        let work = Arc::new(Work::begin(Arc::clone(&self.clock)));
+        let Given { sites: ids, by_sites, work, .. } = *given;
         let now_ms = self.clock.now_ms();
         let mut asked: Vec<Asked> = Vec::new();
         // Side by side, so that many sites wait for the store as one does.
@@ -182,20 +149,24 @@ impl Query {
         one_zone_of_hours(&asked)?;
         let Some(first) = asked.first() else { return Err(NO_SITE) };
         let today = today(&first.site, first.question.tz.as_ref(), now_ms);
-        let planned = planned(&asked, &work)?;
-        Ok(Prepared { asked, planned, by_sites, today, work })
+        let planned = planned(&asked, work)?;
+        Ok(Prepared { asked, planned, by_sites, today, work: Arc::clone(work) })
     }
 
     pub(crate) async fn site(&self, id: i32) -> Result<Arc<Site>, Failed> {
         self.sites.get(id).await.map_err(|error| unread(&error))?.ok_or(NO_SITE)
     }
 
-    /// The objects of both ranges of dates.
-    async fn list(&self, planned: &Planned) -> Result<[Listed; 2], Failed> {
+    /// The objects of both ranges of dates, out of what was listed ahead.
+    async fn list(
+        &self,
+        planned: &Planned,
+        ahead: Option<&Listing>,
+    ) -> Result<[Listed; 2], Failed> {
         let scanner = &self.scanner;
         let lists = futures_util::future::try_join(
-            scanner.list(&planned.now),
-            scanner.list(&planned.before),
+            scanner.list(&planned.now, ahead),
+            scanner.list(&planned.before, ahead),
         );
         let (now, before) = lists.await.map_err(|error| failed_scan(&error))?;
         Ok([now, before])
@@ -298,121 +269,4 @@ fn plan(
     let plan = Plan::new(site.settings.id, question, calendar);
     let (goals, work) = (site.settings.goals.clone(), Arc::clone(work));
     (Arc::new(Plan { goals, site_number, work, ..plan }), partitions)
-}
-
-fn today(site: &Site, zone: Option<&TimeZone>, now_ms: i64) -> Date {
-    match zone {
-        None => site.local_date(now_ms),
-        Some(zone) => {
-            let now = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-            now.to_zoned_datetime(zone.clone()).date()
-        }
-    }
-}
-
-/// Hours of different zones do not stand in one row.
-fn one_zone_of_hours(asked: &[Asked]) -> Result<(), Refused> {
-    let by_hour = asked.first().is_some_and(|first| first.question.interval == Interval::Hour);
-    if !by_hour || timezone(asked).is_some() {
-        return Ok(());
-    }
-    let detail = "the sites have different time zones; give tz, or an interval of a day or more";
-    Err(Refused::new("interval", Interval::Hour.name(), detail))
-}
-
-/// The one zone of an answer.
-fn timezone(asked: &[Asked]) -> Option<&str> {
-    let first = asked.first()?;
-    if let Some(zone) = &first.question.tz {
-        return zone.iana_name();
-    }
-    let zone = first.site.settings.timezone.as_str();
-    asked.iter().all(|asked| asked.site.settings.timezone == zone).then_some(zone)
-}
-
-/// The question's days and buckets; with `tz` the times of the hits decide, else the partitions.
-fn calendar(question: &Question, site: &Site) -> Calendar {
-    let zone_of = |day: Date| question.tz.clone().unwrap_or_else(|| zone_on(site, day));
-    let dates = (question.from, question.to);
-    let needs_hours = needs_hours(question) || question.interval == Interval::Hour;
-    Calendar::new(dates, question.interval, &zone_of, question.tz.is_some(), needs_hours)
-}
-
-/// The zone that is in force when a day of the site's begins.
-fn zone_on(site: &Site, day: Date) -> TimeZone {
-    let before = site.zone_at(begins_ms(day, TimeZone::UTC) - FIRST_TO_BEGIN_MS);
-    site.zone_at(begins_ms(day, before))
-}
-
-fn begins_ms(day: Date, zone: TimeZone) -> i64 {
-    day.to_zoned_datetime(zone).map_or(0, |start| start.timestamp().as_millisecond())
-}
-
-/// Each `identity` that hits of the question's dates may have.
-fn identities(Asked { site, question }: &Asked) -> impl Iterator<Item = Identity> {
-    site.identities_since(begins_ms(question.from, zone_on(site, question.from)))
-}
-
-/// The site's dates that the question's days lie in.
-fn partitions(calendar: &Calendar, site: &Site) -> Vec<Date> {
-    let Some((start_us, end_us)) = calendar.span_us() else { return calendar.days().to_vec() };
-    let first = site.local_date(start_us.div_euclid(1000));
-    let last = site.local_date((end_us - 1).div_euclid(1000));
-    first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-    use lake::site::{SiteSettings, put_site, read_site};
-    use lake::store::memory::MemoryStore;
-
-    /// A site whose zone was changed at noon UTC of 10 March 2026.
-    async fn moved(from: &str, to: &str) -> Site {
-        let store: StoreRef = Arc::new(MemoryStore::new());
-        let noon: jiff::Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
-        for zone in [from, to] {
-            let settings = format!(r#"{{"id":1,"name":"Shop","timezone":"{zone}"}}"#);
-            let settings = SiteSettings::parse(&settings).unwrap();
-            put_site(&store, &settings, noon.as_millisecond(), zone == to).await.unwrap();
-        }
-        read_site(&store, 1).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_day_has_the_zone_that_it_begins_in() {
-        for (from, to, last) in [
-            // Its midnight is before noon UTC of the day before: the 11th is over there at noon.
-            ("Pacific/Auckland", "UTC", 11),
-            ("Pacific/Kiritimati", "America/Los_Angeles", 11),
-            ("Europe/Berlin", "UTC", 10),
-            ("UTC", "Pacific/Auckland", 10),
-            ("America/Los_Angeles", "Asia/Kolkata", 10),
-            ("Pacific/Pago_Pago", "Pacific/Kiritimati", 10),
-        ] {
-            let site = moved(from, to).await;
-            let name = |day| zone_on(&site, date(2026, 3, day)).iana_name().map(str::to_owned);
-            for day in [1, last - 1, last] {
-                assert_eq!(name(day).as_deref(), Some(from), "{from} to {to}: {day}");
-            }
-            for day in [last + 1, last + 2] {
-                assert_eq!(name(day).as_deref(), Some(to), "{from} to {to}: {day}");
-            }
-        }
-    }
-
-    #[test]
-    fn sites_are_ids_within_the_limit() {
-        assert_eq!(sites(Some("2,1, 2")), Ok(Some(vec![1, 2])));
-        assert_eq!(sites(Some("all")), Ok(None));
-        for wrong in [None, Some(""), Some("0"), Some("-1"), Some("1,"), Some("1,all"), Some("x")] {
-            assert_eq!(sites(wrong).unwrap_err().parameter, "sites", "{wrong:?}");
-        }
-        let of = |count: usize| {
-            sites(Some(&(1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",")))
-        };
-        assert!(of(MAX_QUESTION_SITES - 1).is_ok() && of(MAX_QUESTION_SITES).is_ok());
-        assert!(of(MAX_QUESTION_SITES + 1).is_err());
-    }
 }

@@ -1,6 +1,7 @@
 //! From an API Gateway 2.0 event to a question, from what was counted to an answer.
 
 mod accept;
+mod ahead;
 mod erasure;
 mod large;
 mod link;
@@ -10,6 +11,7 @@ mod rate;
 mod response;
 mod sites;
 mod target;
+mod wanted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,11 +34,11 @@ use crate::athena::Athena;
 use crate::definitions;
 use crate::ledger::{self, LedgerError};
 use crate::openapi;
-use crate::question::{PARAMETERS, Parameters, Refused};
-use crate::report;
+use crate::question::Parameters;
 use crate::scan::Scanner;
 use crate::settings::ApiSettings;
 pub(crate) use accept::fill_in as fill_in_format;
+use ahead::{Ahead, beside};
 use erasure::Asked;
 pub(crate) use link::next as next_page;
 pub(crate) use outcome::{
@@ -46,8 +48,9 @@ use outcome::{NO_TOKEN, NOT_FOUND, NOT_UTF8, UNKNOWN_TOKEN, UNREAD, not_allowed,
 use rate::Rates;
 pub(crate) use response::REQUEST_ID;
 use response::{finish, for_method};
-use target::{LIVE, SITES_PATH, Target, target};
+use target::{SITES_PATH, Target, target};
 use tracing::Instrument as _;
+use wanted::{Named, Wanted, allow};
 
 pub(crate) const JSON: &str = "application/json";
 const HEALTH_PATH: &str = "/v1/health";
@@ -156,10 +159,15 @@ impl Query {
         let request_id = self.request_id(&event);
         let request = Request { event: &event, token: None };
         let outcome = match target(event.raw_path.as_deref().unwrap_or_default()) {
-            Some(Target::Site(site, report)) => self.of_site(site, report, &request).await,
-            Some(Target::Sites) => self.of_sites(&request).await,
-            Some(Target::List) => self.of_list(&request).await,
-            Some(Target::Queries | Target::Query(_)) | None => Err(NOT_FOUND),
+            // Their ids are sealed by tokens.
+            Some(Target::Queries | Target::Query(_)) => Err(NOT_FOUND),
+            target => match Wanted::of(target.as_ref(), &event) {
+                Ok(wanted) => {
+                    let ahead = self.ahead(wanted.named()).await;
+                    self.of_wanted(wanted, ahead, &request).await
+                }
+                Err(failed) => Err(failed),
+            },
         };
         let answer = finish(outcome, &event, &request_id, &self.settings.origins);
         for_method(answer, &event.request_context.http.method)
@@ -193,28 +201,22 @@ impl Query {
             accept::json(&event.headers)?;
             return Ok(open(path));
         }
-        let token = self.token(event).await?;
+        let bearer = bearer(event)?;
+        let wanted = Wanted::of(target.as_ref(), event);
+        let named = wanted.as_ref().ok().and_then(Wanted::named);
+        let who = async {
+            let token = self.token(bearer).await?;
+            allow(&token, target.as_ref(), named)?;
+            Ok(token)
+        };
+        let (token, ahead) = beside(who, self.ahead(named)).await?;
         let request = Request { event, token: Some(&token) };
-        match target {
-            None => Err(NOT_FOUND),
-            Some(_) if !token.read => Err(NOT_ALLOWED),
-            // The same answer whether there is such a site or not.
-            Some(Target::Site(site, _)) if !request.covers(site) => Err(NOT_ALLOWED),
-            Some(Target::Site(site, report)) => self.of_site(site, report, &request).await,
-            Some(Target::Sites) => self.of_sites(&request).await,
-            Some(Target::List) => self.of_list(&request).await,
-            Some(Target::Queries) => self.start_query(&request).await,
-            Some(Target::Query(id)) => self.query_answer(id, &request).await,
-        }
+        self.of_wanted(wanted?, ahead, &request).await
     }
 
-    /// What the request's token opens.
-    async fn token(&self, event: &ApiGatewayV2httpRequest) -> Result<Token, Failed> {
-        let bearer = event.headers.get("authorization").and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| value.split_once(' '));
-        let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = bearer else { return Err(NO_TOKEN) };
-        let token = self.tokens.find(token.trim()).await.map_err(|error| unread(&error))?;
+    /// What a token opens.
+    async fn token(&self, bearer: &str) -> Result<Token, Failed> {
+        let token = self.tokens.find(bearer).await.map_err(|error| unread(&error))?;
         let token = token.ok_or(UNKNOWN_TOKEN)?;
         if let Some(rate) = self.settings.token_rate {
             let taken = self.rates.take(&token.sha256, rate, self.clock.now_ms());
@@ -223,61 +225,50 @@ impl Query {
         Ok(token)
     }
 
-    /// A report of one site.
-    async fn of_site(
+    /// Answers what is asked for; `ahead` has what a question of metrics reads.
+    async fn of_wanted(
         &self,
-        site: i32,
-        report: &str,
+        wanted: Wanted<'_>,
+        ahead: Ahead,
         request: &Request<'_>,
     ) -> Result<Answered, Failed> {
         let event = request.event;
-        let query = event.raw_query_string.as_deref().unwrap_or_default();
-        if report == LIVE {
-            accept::json(&event.headers)?;
-            Parameters::parse(query, &[])?;
-            return self.live(site).await;
+        match wanted {
+            Wanted::Metrics(named) => self.of_named(named, ahead, request).await,
+            Wanted::Live(site) => {
+                accept::json(&event.headers)?;
+                Parameters::parse(event.raw_query_string.as_deref().unwrap_or_default(), &[])?;
+                self.live(site).await
+            }
+            Wanted::Ledger(site) => {
+                accept::json(&event.headers)?;
+                self.ledger(site, event).await
+            }
+            Wanted::List => self.of_list(request).await,
+            Wanted::Answer(id) => self.query_answer(id, request).await,
         }
-        if report == ledger::NAME {
-            accept::json(&event.headers)?;
-            return self.ledger(site, event).await;
-        }
-        let mut parameters = Parameters::parse(query, &PARAMETERS)?;
-        if let Some(sites) = parameters.of("sites") {
-            let detail = format!("the path names the site; ask {SITES_PATH} for several");
-            return Err(Refused::new("sites", sites, detail).into());
-        }
-        if !report::fill_in(report, &mut parameters) {
-            return Err(NOT_FOUND);
-        }
-        let given = Given { sites: &[site], by_sites: false, parameters: &parameters };
+    }
+
+    /// The metrics of sites, of all of those that the token opens.
+    async fn of_named(
+        &self,
+        named: Named,
+        ahead: Ahead,
+        request: &Request<'_>,
+    ) -> Result<Answered, Failed> {
+        let sites = match named.sites {
+            Some(sites) => sites,
+            None => ask::of_all(ahead.ids?, &|site| request.covers(site))?,
+        };
+        let listing = ahead.listing.transpose().map_err(|error| failed_scan(&error))?;
+        let given = Given {
+            sites: &sites,
+            by_sites: named.by_sites,
+            parameters: &named.parameters,
+            listing: listing.as_ref(),
+            work: &ahead.work,
+        };
         self.metrics(&given, request).await
-    }
-
-    /// The metrics of several sites, of those that the token opens.
-    async fn of_sites(&self, request: &Request<'_>) -> Result<Answered, Failed> {
-        let event = request.event;
-        let query = event.raw_query_string.as_deref().unwrap_or_default();
-        let parameters = if event.request_context.http.method == Method::POST {
-            Parameters::parse(query, &[])?;
-            Parameters::from_json(&body(event)?, &PARAMETERS)?
-        } else {
-            Parameters::parse(query, &PARAMETERS)?
-        };
-        self.of_named_sites(&parameters, request).await
-    }
-
-    /// A question that names its sites.
-    async fn of_named_sites(
-        &self,
-        parameters: &Parameters,
-        request: &Request<'_>,
-    ) -> Result<Answered, Failed> {
-        let sites = match ask::sites(parameters.of("sites"))? {
-            Some(sites) if sites.iter().all(|site| request.covers(*site)) => sites,
-            Some(_) => return Err(NOT_ALLOWED),
-            None => ask::all_sites(&self.store, &|site| request.covers(site)).await?,
-        };
-        self.metrics(&Given { sites: &sites, by_sites: true, parameters }, request).await
     }
 
     async fn of_list(&self, request: &Request<'_>) -> Result<Answered, Failed> {
@@ -315,6 +306,14 @@ impl Query {
             Err(LedgerError::Scan(error)) => Err(failed_scan(&error)),
         }
     }
+}
+
+/// The token that a request has.
+fn bearer(event: &ApiGatewayV2httpRequest) -> Result<&str, Failed> {
+    let value = event.headers.get("authorization").and_then(|value| value.to_str().ok());
+    let parts = value.and_then(|value| value.split_once(' '));
+    let bearer = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    bearer.map(|(_, token)| token.trim()).ok_or(NO_TOKEN)
 }
 
 /// What nobody needs a token for.

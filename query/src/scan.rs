@@ -14,6 +14,7 @@ mod fetch;
 mod footers;
 mod links;
 mod list;
+mod listing;
 mod memory;
 mod open;
 mod pool;
@@ -43,6 +44,7 @@ use crate::plan::Plan;
 pub use error::ScanError;
 pub use footers::{Footer, Footers};
 use list::Objects;
+pub use listing::{Listed, Listing};
 pub use memory::Memory;
 use pool::Pool;
 pub(crate) use standing::Standing;
@@ -72,14 +74,6 @@ pub struct Scanned {
     pub counted: Counted,
     /// Partitions whose hits are not all merged.
     pub waiting: BTreeSet<Date>,
-}
-
-/// What a question is about, by listing alone.
-#[derive(Debug, Default)]
-pub struct Listed {
-    lists: Lists,
-    /// The version of the data: that of the names and ETags of its objects and of the orders.
-    pub version: u64,
 }
 
 /// The objects of the dates, and what orders of erasure hide of each site that has any.
@@ -121,20 +115,6 @@ impl Scanner {
     /// The footer of a hot object.
     pub(crate) async fn hot_footer(&self, path: Path) -> Result<Footer, ScanError> {
         Ok(open::hot(&self.store, path, &Arc::default()).await?.footer)
-    }
-
-    /// Lists the objects of a question: for each of its sites a plan and the partitions, in the
-    /// order of time. The plans differ in their sites alone.
-    ///
-    /// # Errors
-    ///
-    /// When objects cannot be listed.
-    pub async fn list(&self, sites: &Sites) -> Result<Listed, ScanError> {
-        let Some((plan, _)) = sites.first() else { return Ok(Listed::default()) };
-        let (partitions, asked) = wanted(sites);
-        let lists = self.lists(&partitions, &asked).await?;
-        plan.work.listed();
-        Ok(Listed { version: version::of(&lists.0, &lists.1), lists })
     }
 
     /// Counts a question whose objects are listed, in the memory that it has.
@@ -186,7 +166,7 @@ impl Scanner {
         partitions: &[Date],
     ) -> Result<Vec<RecordBatch>, ScanError> {
         let memory = self.memory();
-        let (objects, hidden) = self.lists(partitions, &BTreeSet::from([plan.site])).await?;
+        let (objects, hidden) = self.lists(&[partitions], &|site| site == plan.site).await?;
         let hidden = hidden.into_values().next().unwrap_or_default();
         let mut rows = Vec::new();
         for (dt, objects) in objects {
@@ -194,19 +174,6 @@ impl Scanner {
         }
         Ok(rows)
     }
-
-    /// The objects of the dates, and what orders of erasure hide of each site that has any.
-    async fn lists(&self, partitions: &[Date], sites: &BTreeSet<i32>) -> Result<Lists, ScanError> {
-        let hidden = async { Ok(self.orders.hiding(sites).await?) };
-        futures_util::try_join!(list::dates(&self.store, partitions), hidden)
-    }
-}
-
-/// The partitions of all plans in the order of time, and their sites.
-fn wanted(sites: &Sites) -> (Vec<Date>, BTreeSet<i32>) {
-    let partitions: BTreeSet<Date> = sites.iter().flat_map(|(_, dates)| dates).copied().collect();
-    let asked = sites.iter().map(|(plan, _)| plan.site).collect();
-    (partitions.into_iter().collect(), asked)
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-"""Every block of docs/EXAMPLES.md runs as it stands against serve, and answers."""
+"""Every block of docs/EXAMPLES.md runs as it stands against serve, and answers.
+
+M runs in Power BI and Excel alone: Microsoft's parser reads it, and serve answers what it asks.
+"""
 
 import datetime
 import json
@@ -7,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.parse
 import uuid
 
 import athena_emulator
@@ -14,9 +18,11 @@ import harness
 import pytest
 
 PAGE = harness.ROOT / "docs/EXAMPLES.md"
+PARSE_M = harness.ROOT / "tests/api/parse_m.mjs"
 # A block, and the first line that the page says it answers with.
 BLOCK = re.compile(r"```(sh|python|r)\n(.*?)\n```(?:\n\n```text\n(.*?)\n```)?", re.DOTALL)
 BLOCKS = BLOCK.findall(PAGE.read_text())
+M = re.compile(r"```powerquery\n(.*?)\n```", re.DOTALL)
 TOOLS = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"], "r": ["Rscript", "-e"]}
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.3 Mobile/15E148 Safari/604.1"
 DESK = "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0"
@@ -70,7 +76,30 @@ def test_block_runs_as_it_stands(served, language, code, first_line):
 def test_the_page_has_each_language():
     assert [language for language, _, _ in BLOCKS].count("sh") > 8
     assert {language for language, _, _ in BLOCKS} == set(TOOLS)
-    assert "```powerquery" in PAGE.read_text()
+    assert len(M.findall(PAGE.read_text())) == 1
+
+
+def parsed(code):
+    return subprocess.run(["node", PARSE_M], input=code, capture_output=True, text=True, timeout=60)
+
+
+def test_m_is_read_by_the_parser_of_microsoft():
+    [code] = M.findall(PAGE.read_text())
+    done = parsed(code)
+    assert done.returncode == 0, done.stderr
+    for wrong in [code.replace("in\n", "\n"), code.replace("]),", "),", 1), code.replace('"en-US"', '"en-US')]:
+        assert wrong != code and parsed(wrong).returncode == 1, wrong
+
+
+def test_what_m_asks_is_answered_with_the_columns_that_it_types(served):
+    [code] = M.findall(PAGE.read_text())
+    [path] = re.findall(r'RelativePath = "(.*?)"', code)
+    [question] = re.findall(r"Query = \[(.*?)\]", code)
+    query = urllib.parse.urlencode(dict(re.findall(r'(\w+) = "(.*?)"', question)))
+    status, _, body = served.request(f"/{path}?{query}", headers={"Authorization": f"Bearer {served.token}"})
+    first_line, *rows = body.decode().splitlines()
+    assert status == 200 and first_line.split(",") == re.findall(r'\{"(\w+)", ', code)
+    assert len(rows) > 80, "days of three months"
 
 
 def test_the_figures_are_those_that_were_sent(served):

@@ -1,10 +1,11 @@
-"""The SQL that `explain` shows, run on DuckDB over the table's Parquet, in the shape of an answer.
+"""The SQL that `explain` shows, run on DuckDB and Spark over the table's Parquet, in the shape of an answer.
 
-What of it is Trino's is checked by sqlglot's reading of Trino. Knows of questions what an answer says
-of itself, and nothing of how SQL is made.
+What of it is Trino's is checked by sqlglot's reading of Trino, which also writes it anew for Spark. Knows of
+questions what an answer says of itself, and nothing of how SQL is made.
 """
 
 import math
+import re
 
 import duckdb
 import sqlglot
@@ -14,6 +15,7 @@ class Table:
     """The table in a folder under its name, as Athena has it: times are UTC and `dt` is text."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.connection = duckdb.connect()
         self.connection.execute("set timezone = 'UTC'; set threads = 1")
         self.connection.execute(f"""create table hits as select * from
@@ -26,6 +28,44 @@ class Table:
         found = self.connection.execute(sql)
         names = [it[0] for it in found.description]
         return [dict(zip(names, line, strict=True)) for line in found.fetchall()]
+
+
+class Spark:
+    """The same table on Spark, in a session that others made."""
+
+    KEPT = "spark.sql.sources.partitionColumnTypeInference.enabled"
+
+    def __init__(self, session, folder):
+        self.session = session
+        self.inference = session.conf.get(self.KEPT)
+        session.conf.set(self.KEPT, "false")
+        session.read.option("mergeSchema", "true").parquet(f"{folder}/hits").createOrReplaceTempView("hits")
+
+    def close(self):
+        self.session.catalog.dropTempView("hits")
+        self.session.conf.set(self.KEPT, self.inference)
+
+    def ask(self, sql):
+        return [line.asDict() for line in self.session.sql(of_spark(sql)).collect()]
+
+
+def of_spark(sql):
+    """The text in Spark's dialect, by sqlglot alone: Trino's `date_diff` quotes its unit, which Spark refuses, and Spark's
+    `regexp_extract` takes the first group where nothing says that the whole is meant."""
+    [text] = sqlglot.transpile(sql, read="trino", write="spark")
+    return text
+
+
+def of_each_construct(texts, count):
+    """Indexes of so many texts: of each word that stands outside of literals in any, one that has it; and the first others."""
+    words = [set(re.findall(r"[A-Za-z_]+[(]?", " ".join(text.split("'")[::2]))) for text in texts]
+    left, chosen = set().union(*words), []
+    while left:
+        best = max(range(len(texts)), key=lambda at: (len(words[at] & left), -len(texts[at])))
+        chosen.append(best)
+        left -= words[best]
+    others = [at for at in range(len(texts)) if at not in chosen]
+    return chosen + others[:max(0, count - len(chosen))]
 
 
 def parse(sql):

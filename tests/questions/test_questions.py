@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 import athena_emulator
+import engines
 import inputs
 import said
 import sql
@@ -25,8 +26,8 @@ from harness import SOAK, Serve
 QUESTIONS = 300
 BODY = 500
 # Of so many questions one has the SQL of a page compared, one is asked of Athena as well, and the SQL of one is read by a
-# parser, which takes long.
-PAGES, BEYOND, PARSED = 5, 6, 3
+# parser, which takes long. So many are run by Spark, which takes longer.
+PAGES, BEYOND, PARSED, SPARK = 5, 6, 3, 40
 SEED = harness.QUESTIONS_SEED
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
@@ -360,6 +361,25 @@ def test_the_sql_of_a_question_says_the_same(asked):
                 break
     shown = "\n".join(failed[:3])
     assert not failed, f"{len(failed)} of {len(questions)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
+
+
+@pytest.fixture
+def spark(asked, tmp_path_factory):
+    table = said.Spark(engines.spark(tmp_path_factory.mktemp("spark")), asked[2].folder)
+    yield table
+    table.close()
+
+
+def test_spark_says_the_same(asked, spark):
+    questions, *_ = asked
+    explained = [(question, answer) for question in questions for answer in question.explained]
+    chosen = said.of_each_construct([answer["explain"]["sql"] for _, answer in explained], SPARK * SOAK)
+    failed = []
+    for question, answer in (explained[at] for at in chosen):
+        if wrong := said.differences(answer, spark.ask(answer["explain"]["sql"]), question.metrics):
+            failed.append(f"{question.parameters} of sites {question.sites}: {dict(list(wrong.items())[:3])}\n{answer['explain']['sql']}")
+    shown = "\n".join(failed[:3])
+    assert not failed, f"{len(failed)} of {len(chosen)} differ; HITLAKE_QUESTIONS={SEED} asks them again\n{shown}"
 
 
 def test_athena_answers_the_same(asked):

@@ -102,9 +102,7 @@ class Spark:
     session = None
 
     def __init__(self, folder):
-        if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-            pytest.fail(NO_JAVA)
-        Spark.session = Spark.session or start(folder)
+        self.session = spark(folder)
         self.ask(re.sub(r"LOCATION '.*?'", f"LOCATION '{(folder / 'data/store/hits').as_uri()}'", documents.examples()["ddl"]))
         self.ask("MSCK REPAIR TABLE hits")
 
@@ -113,6 +111,14 @@ class Spark:
 
     def types(self):
         return dict(self.session.table("hits").dtypes)
+
+
+def spark(folder):
+    """The one session of all tests; the first that asks starts it, with its files in a folder of its own."""
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.fail(NO_JAVA)
+    Spark.session = Spark.session or start(folder)
+    return Spark.session
 
 
 def start(folder):
@@ -129,6 +135,7 @@ def start(folder):
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.hive.gatherFastStats": "false",
         "spark.sql.session.timeZone": "UTC",

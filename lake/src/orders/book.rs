@@ -85,14 +85,17 @@ impl OrderBook {
         self.open_of(|_| true).await
     }
 
-    /// What reads of these sites must leave out, of each site that has orders: one list, and a read
+    /// What reads of some sites must leave out, of each site that has orders: one list, and a read
     /// for each order that is new.
     ///
     /// # Errors
     ///
     /// When the store fails: without the orders nothing may be shown.
-    pub async fn hiding(&self, sites: &BTreeSet<i32>) -> Result<BTreeMap<i32, Orders>, JsonError> {
-        let wanted = |id: &str| site_of(id).is_some_and(|site| sites.contains(&site));
+    pub async fn hiding(
+        &self,
+        sites: &(dyn Fn(i32) -> bool + Sync),
+    ) -> Result<BTreeMap<i32, Orders>, JsonError> {
+        let wanted = |id: &str| site_of(id).is_some_and(sites);
         let mut of_sites: BTreeMap<i32, Vec<_>> = BTreeMap::new();
         for entry in self.open_of(wanted).await? {
             of_sites.entry(entry.order.site).or_default().push((entry.id, entry.order));
@@ -197,7 +200,7 @@ mod tests {
     }
 
     async fn hidden(book: &OrderBook, site: i32) -> Orders {
-        let hidden = book.hiding(&BTreeSet::from([site])).await.unwrap();
+        let hidden = book.hiding(&|id| id == site).await.unwrap();
         hidden.into_values().next().unwrap_or_default()
     }
 

@@ -36,6 +36,23 @@ enum Look {
     Read(Option<(i64, Arc<Site>)>),
 }
 
+/// A site that is read again. Where nobody waits for that any more, its entry is as old as before.
+struct Reading<'a> {
+    cache: &'a SiteCache,
+    id: i32,
+    old_ms: Option<i64>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(old_ms) = self.old_ms
+            && let Some((at, _)) = self.cache.lock().sites.get_mut(&self.id)
+        {
+            *at = old_ms;
+        }
+    }
+}
+
 impl SiteCache {
     /// An empty cache whose entries live `ttl_ms`.
     #[must_use]
@@ -54,7 +71,10 @@ impl SiteCache {
             Look::Known(site) => return Ok(site),
             Look::Read(old) => old,
         };
-        match read_site(&self.store, id).await {
+        let mut reading = Reading { cache: self, id, old_ms: old.as_ref().map(|(at, _)| *at) };
+        let read = read_site(&self.store, id).await;
+        reading.old_ms = None;
+        match read {
             Ok(site) => {
                 let site = Arc::new(site);
                 self.lock().sites.insert(id, (now_ms, Arc::clone(&site)));
@@ -115,9 +135,13 @@ mod tests {
 
     /// A cache over a store that can be made to fail every call.
     fn cache() -> (SiteCache, StoreRef, FaultyStore, Arc<ManualClock>) {
+        cache_over(Rates { failed: 1_000, ..Rates::default() })
+    }
+
+    /// The same with other faults.
+    fn cache_over(rates: Rates) -> (SiteCache, StoreRef, FaultyStore, Arc<ManualClock>) {
         let store: StoreRef = Arc::new(MemoryStore::new());
-        let faulty =
-            FaultyStore::new(Arc::clone(&store), Rates { failed: 1_000, ..Rates::default() }, 1);
+        let faulty = FaultyStore::new(Arc::clone(&store), rates, 1);
         faulty.set_active(false);
         let clock = Arc::new(ManualClock::at(0));
         let behind: StoreRef = Arc::new(faulty.clone());
@@ -139,6 +163,24 @@ mod tests {
         put(&store, 8, "new").await;
         clock.advance(TTL_MS);
         assert!(cache.get(8).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_read_that_is_given_up_leaves_the_entry_old() {
+        let (cache, store, stalled, clock) =
+            cache_over(Rates { stalled: 1_000, ..Rates::default() });
+        put(&store, 1, "old").await;
+        cache.get(1).await.unwrap();
+        put(&store, 1, "new").await;
+        clock.advance(TTL_MS);
+        stalled.set_active(true);
+        {
+            let mut read = std::pin::pin!(cache.get(1));
+            let mut once = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(read.as_mut().poll(&mut once).is_pending());
+        }
+        stalled.set_active(false);
+        assert_eq!(cache.get(1).await.unwrap().unwrap().settings.name, "new");
     }
 
     #[tokio::test]

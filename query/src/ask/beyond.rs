@@ -103,7 +103,7 @@ impl Query {
         loop {
             let standing = match listed.take() {
                 Some(listed) => self.standing_of(planned, listed).await,
-                None => self.standing_of(planned, &self.list(planned).await?).await,
+                None => self.standing_of(planned, &self.list(planned, None).await?).await,
             };
             match standing {
                 Err(ScanError::Replaced(_)) if attempt < QUERY_DATE_ATTEMPTS => attempt += 1,
@@ -163,7 +163,7 @@ impl Query {
         let Some(athena) = &self.athena else { return Err(Instead::NoWorkgroup.into()) };
         let mut parameters = given.parameters.clone();
         fill_in_format(&request.event.headers, &mut parameters)?;
-        let prepared = self.prepare(given.sites, given.by_sites, &parameters).await?;
+        let prepared = self.prepare(given, &parameters).await?;
         let execution = match athena.find(&sealed.execution).await {
             Err(error) if error.is_absent() => return Ok(None),
             found => found.map_err(|error| failed_athena(&error))?,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::{Asked, zone_on};
+use super::Asked;
+use super::zones::zone_on;
 use crate::plan::Plan;
 use crate::question::{Question, Refused};
 use crate::sql::{self, OfSite, Unsaid};

@@ -14,7 +14,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{
-    Answered, Failed, JSON, NOT_ALLOWED, NOT_FOUND, Query, accept, failed, not_allowed, unread,
+    Answered, Failed, JSON, NOT_ALLOWED, NOT_FOUND, Query, accept, bearer, failed, not_allowed,
+    unread,
 };
 
 const NO_VISITOR: Failed = failed(
@@ -107,7 +108,7 @@ impl Query {
     }
 
     async fn allow(&self, site: i32, event: &ApiGatewayV2httpRequest) -> Result<(), Failed> {
-        let token = self.token(event).await?;
+        let token = self.token(bearer(event)?).await?;
         if token.write && token.covers(site) { Ok(()) } else { Err(NOT_ALLOWED) }
     }
 }

@@ -1,9 +1,14 @@
 //! `/v1/queries`: questions for Athena, and their answers by ids that hold all that these are made of.
 
+use std::sync::Arc;
+
+use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
+
 use super::{Answered, Failed, NOT_ALLOWED, Query, Request, body, failed};
 use crate::ask::Given;
 use crate::athena::Sealed;
 use crate::question::{Engine, PARAMETERS, Parameters, Refused};
+use crate::work::Work;
 
 /// Where such a question is put; below it lie the answers.
 pub(super) const PATH: &str = "/v1/queries";
@@ -13,21 +18,19 @@ const OF_ANSWERS: [&str; 2] = ["format", "redirect"];
 const NO_QUERY: Failed =
     failed(404, "Not found", "there is no such query, or it is another token's");
 
-impl Query {
-    /// Has Athena answer a question.
-    pub(super) async fn start_query(&self, request: &Request<'_>) -> Result<Answered, Failed> {
-        let query = request.event.raw_query_string.as_deref().unwrap_or_default();
-        Parameters::parse(query, &[])?;
-        let mut parameters = Parameters::from_json(&body(request.event)?, &PARAMETERS)?;
-        if parameters.one_of("engine", &Engine::NAMES)? == Engine::Scan {
-            let detail =
-                format!("{PATH} is for Athena; ask {} with engine=scan", super::SITES_PATH);
-            return Err(Refused::new("engine", "scan", detail).into());
-        }
-        parameters.set("engine", "athena");
-        self.of_named_sites(&parameters, request).await
+/// The parameters of a question that Athena is to answer.
+pub(super) fn parameters(event: &ApiGatewayV2httpRequest) -> Result<Parameters, Failed> {
+    Parameters::parse(event.raw_query_string.as_deref().unwrap_or_default(), &[])?;
+    let mut parameters = Parameters::from_json(&body(event)?, &PARAMETERS)?;
+    if parameters.one_of("engine", &Engine::NAMES)? == Engine::Scan {
+        let detail = format!("{PATH} is for Athena; ask {} with engine=scan", super::SITES_PATH);
+        return Err(Refused::new("engine", "scan", detail).into());
     }
+    parameters.set("engine", "athena");
+    Ok(parameters)
+}
 
+impl Query {
     /// The answer of a query, or how far it is.
     pub(super) async fn query_answer(
         &self,
@@ -46,8 +49,13 @@ impl Query {
                 parameters.set(name, value);
             }
         }
-        let given =
-            Given { sites: &sealed.sites, by_sites: sealed.by_sites, parameters: &parameters };
+        let given = Given {
+            sites: &sealed.sites,
+            by_sites: sealed.by_sites,
+            parameters: &parameters,
+            listing: None,
+            work: &Arc::new(Work::begin(Arc::clone(&self.clock))),
+        };
         let answered = self.finish_query((id, &sealed), &given, request).await?;
         answered.ok_or(NO_QUERY)
     }

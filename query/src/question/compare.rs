@@ -14,16 +14,22 @@ impl Question {
     /// [`Refused`] when these would lie before the year 1.
     pub fn compared(&self) -> Result<Option<Self>, Refused> {
         let Some(compare) = self.compare else { return Ok(None) };
-        let dates = match compare {
-            Compare::Previous => before(self.from, self.to),
-            Compare::Year => year_before(self.from, self.to),
-        };
-        let dates = dates.filter(|(from, _)| from.year() >= 1);
-        let (from, to) = dates.ok_or_else(|| {
+        let (from, to) = compare.dates((self.from, self.to)).ok_or_else(|| {
             let detail = format!("the dates before {} would lie before the year 1", self.from);
             Refused::new("compare", compare.name(), detail)
         })?;
         Ok(Some(Self { from, to, ..self.clone() }))
+    }
+}
+
+impl Compare {
+    /// The first and last date that such dates are compared with; none before the year 1.
+    pub(super) fn dates(self, (from, to): (Date, Date)) -> Option<(Date, Date)> {
+        let dates = match self {
+            Self::Previous => before(from, to),
+            Self::Year => year_before(from, to),
+        };
+        dates.filter(|(from, _)| from.year() >= 1)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opens one version of an object: its footer, by a read of its end; small objects whole.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use lake::store::StoreRef;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta};
 use parquet::DecodeResult;
+use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{
     ColumnChunkMask, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataPushDecoder,
     ParquetStatisticsPolicy,
@@ -98,6 +100,8 @@ async fn read_footer(
         match decoder.try_decode().map_err(&wrong)? {
             DecodeResult::Data(metadata) => return footer(path, metadata),
             DecodeResult::NeedsData(ranges) => {
+                let ranges: Vec<Range<u64>> =
+                    ranges.into_iter().map(|range| with_page_index(range, size)).collect();
                 let bytes = fetch(store, (path, e_tag), &ranges, work).await?;
                 decoder.push_ranges(ranges, bytes).map_err(&wrong)?;
             }
@@ -107,6 +111,14 @@ async fn read_footer(
             }
         }
     }
+}
+
+/// What is to be read of an object of `size` bytes for a range of its end. Where that is the footer,
+/// the page index is wanted next, and stands before it.
+fn with_page_index(range: Range<u64>, size: u64) -> Range<u64> {
+    let is_footer = range.end + FOOTER_SIZE as u64 == size;
+    let before = if is_footer { QUERY_FOOTER_BYTES } else { 0 };
+    range.start.saturating_sub(before)..range.end
 }
 
 /// Rows are found by their site: statistics of other columns need not be decoded, nor kept.

@@ -1,20 +1,17 @@
 mod groups;
+mod made_up;
 mod memory;
+mod naive;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, new_null_array,
-};
-use arrow::compute::cast;
-use arrow::util::display::array_value_to_string;
+use arrow::array::RecordBatch;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use lake::assemble::assemble;
-use lake::columns::{COLUMNS, Column, Type, schema_for_reading};
+use lake::columns::COLUMNS;
 use lake::goals::Goals;
-use lake::hit::{HitId, Id64, Kind};
 use lake::layout::{self, Holds};
 use lake::orders::Orders;
 use lake::parquet_file;
@@ -30,90 +27,10 @@ use crate::metric::METRICS;
 use crate::plan::needs_hours;
 use crate::question::{Question, Surroundings};
 use crate::work::Work;
+use made_up::{hits, many};
+use naive::{NAIVE, Naive};
 
 const DAY: Date = date(2026, 11, 24);
-/// 2026-11-24T06:00:00Z.
-const START_US: i64 = 1_795_500_000_000_000;
-
-/// A number that belongs to a row and a column.
-fn drawn(seed: u64, column: &str, below: u64) -> u64 {
-    let mut z = column.bytes().fold(seed, |z, byte| {
-        (z ^ u64::from(byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-    });
-    z = (z ^ (z >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (z ^ (z >> 33)) % below
-}
-
-/// Made-up hits, one a seed, with something in every raw column.
-fn hits(seeds: &[u64]) -> RecordBatch {
-    let columns = COLUMNS.iter().map(|column| {
-        if column.of_visit {
-            new_null_array(&column.kind.arrow_for_reading(), seeds.len())
-        } else {
-            made_up(column, seeds)
-        }
-    });
-    RecordBatch::try_new(schema_for_reading(), columns.collect()).unwrap()
-}
-
-fn made_up(column: &Column, seeds: &[u64]) -> ArrayRef {
-    let name = column.name;
-    if name == "own_timings" {
-        return new_null_array(&column.kind.arrow_for_reading(), seeds.len());
-    }
-    let draw = |below| seeds.iter().map(move |seed| drawn(*seed, name, below));
-    let text = |seed: &u64| -> Option<String> {
-        let one_of = |texts: &[&str]| {
-            let at = drawn(*seed, name, texts.len() as u64) as usize;
-            Some(texts[at].to_owned()).filter(|text| !text.is_empty())
-        };
-        match name {
-            "hit_id" => Some(HitId(u128::from(drawn(*seed, name, 40))).to_string()),
-            "fingerprint" => Some(Id64(drawn(*seed, name, 8)).to_string()),
-            "client_id" => {
-                let id = drawn(*seed, name, 9);
-                (id < 5).then(|| Id64(id + 100).to_string())
-            }
-            "kind" => one_of(&Kind::ALL.map(Kind::name)),
-            "path" => one_of(&["", "/", "/news", "/news/x", "/newsletter"]),
-            "query" | "user_id" => one_of(&["", "", "", "a=1", "b"]),
-            "bot_reason" => one_of(&["", "", "", "", "robot"]),
-            "hit_channel" => one_of(&["direct", "direct", "internal", "website", "campaign"]),
-            "hit_campaign" => one_of(&["", "", "", "c1", "c2"]),
-            _ => one_of(&["", "x", "y"]),
-        }
-    };
-    let texts = || seeds.iter().map(text).collect::<StringArray>();
-    match column.kind {
-        Type::Text => cast(&texts(), &column.kind.arrow_for_reading()).unwrap(),
-        Type::Id => Arc::new(texts()),
-        Type::Int if name == "site" => {
-            Arc::new(draw(2).map(|it| Some(it as i32 + 1)).collect::<Int32Array>())
-        }
-        Type::Int => {
-            Arc::new(draw(6).map(|it| (it < 5).then_some(it as i32 * 7)).collect::<Int32Array>())
-        }
-        Type::Long => Arc::new(draw(5).map(|it| Some(it as i64 * 333)).collect::<Int64Array>()),
-        Type::Double => {
-            Arc::new(draw(5).map(|it| Some(it as f64 * 0.25)).collect::<Float64Array>())
-        }
-        Type::Bool => Arc::new(draw(9).map(|it| Some(it == 0)).collect::<BooleanArray>()),
-        Type::Time => {
-            let (steps, step_us) = if name == "ts" { (150, 420_000_000) } else { (3, 1) };
-            let times = draw(steps).map(|it| Some(START_US + it as i64 * step_us));
-            Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
-        }
-    }
-}
-
-/// Made-up hits, each with an id of its own.
-fn many(seeds: &[u64]) -> RecordBatch {
-    let ids = seeds.iter().map(|seed| Some(HitId(u128::from(*seed) + 1000).to_string()));
-    let ids: ArrayRef = Arc::new(ids.collect::<StringArray>());
-    let (schema, mut columns, _) = hits(seeds).into_parts();
-    columns[schema.index_of("hit_id").unwrap()] = ids;
-    RecordBatch::try_new(schema, columns).unwrap()
-}
 
 async fn put(store: &StoreRef, path: &Path, rows: &RecordBatch, holds: &Holds) {
     store.put(path, parquet_file::encode(rows, holds).unwrap().into()).await.unwrap();
@@ -175,7 +92,7 @@ async fn ask(scanner: &Scanner, question: &Question) -> (Arc<Plan>, Scanned) {
     let plan = Arc::new(plan(1, question));
     let beside = [DAY.yesterday().unwrap(), DAY, DAY.tomorrow().unwrap()];
     let sites = [(Arc::clone(&plan), beside.to_vec())];
-    let listed = scanner.list(&sites).await.unwrap();
+    let listed = scanner.list(&sites, None).await.unwrap();
     let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
     (plan, scanned)
 }
@@ -264,99 +181,6 @@ proptest! {
     }
 }
 
-const NAIVE: [&str; 12] = [
-    "hits",
-    "pageviews",
-    "unique_pageviews",
-    "visits",
-    "visitors",
-    "actions",
-    "bounces",
-    "visit_duration",
-    "converted_visits",
-    "revenue",
-    "time_on_page",
-    "users",
-];
-
-/// The table's rows as texts, counted as docs/DEFINITIONS.md says in SQL.
-struct Naive(Vec<BTreeMap<&'static str, Option<String>>>);
-
-impl Naive {
-    fn of(rows: &RecordBatch) -> Self {
-        let row = |row: usize| {
-            let cell = |column: &'static Column| {
-                let array = rows.column_by_name(column.name).unwrap();
-                let numbers = column.kind == Type::Time;
-                let text = (!numbers && array.is_valid(row))
-                    .then(|| array_value_to_string(array, row).unwrap());
-                (column.name, text)
-            };
-            COLUMNS.iter().map(cell).collect()
-        };
-        Self((0..rows.num_rows()).map(row).collect())
-    }
-
-    fn by(&self, column: Option<&str>) -> BTreeMap<String, Vec<f64>> {
-        let ours = self.0.iter().filter(|row| row["site"].as_deref() == Some("1"));
-        let mut groups: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for row in ours.filter(|row| row["bot_reason"].is_none()) {
-            let value = column.map_or("all".to_owned(), |column| match &row[column] {
-                Some(text) => format!("Text({text:?})"),
-                None => "Null".to_owned(),
-            });
-            groups.entry(value).or_default().push(row);
-        }
-        groups.into_iter().map(|(value, rows)| (value, self.count(&rows))).collect()
-    }
-
-    fn count(&self, rows: &[&BTreeMap<&'static str, Option<String>>]) -> Vec<f64> {
-        let kind = |kind: &str| {
-            let kind = kind.to_owned();
-            rows.iter().filter(move |row| row["kind"].as_deref() == Some(&kind))
-        };
-        let number =
-            |text: &Option<String>| text.as_ref().map_or(0.0, |it| it.parse::<f64>().unwrap());
-        let distinct = |column: &str| {
-            rows.iter().filter_map(|row| row[column].clone()).collect::<BTreeSet<_>>().len() as f64
-        };
-        let visits: BTreeMap<String, (f64, f64, f64)> = rows
-            .iter()
-            .filter_map(|row| {
-                let bounce = f64::from(row["is_bounce"].as_deref() == Some("true"));
-                let values =
-                    (number(&row["visit_actions"]), bounce, number(&row["visit_duration_s"]));
-                Some((row["visit_id"].clone()?, values))
-            })
-            .collect();
-        let is = |row: &BTreeMap<_, Option<String>>, flag| row[flag].as_deref() == Some("true");
-        let converted: BTreeSet<&String> = self
-            .0
-            .iter()
-            .filter(|row| is(row, "is_conversion"))
-            .filter_map(|row| row["visit_id"].as_ref())
-            .collect();
-        let paid = rows.iter().filter(|row| is(row, "is_conversion"));
-        vec![
-            rows.iter().filter(|row| !is(row, "is_derived")).count() as f64,
-            kind("pageview").count() as f64,
-            kind("pageview")
-                .filter_map(|row| row["visit_id"].clone())
-                .collect::<BTreeSet<_>>()
-                .len() as f64,
-            visits.len() as f64,
-            distinct("visitor_id"),
-            visits.values().map(|visit| visit.0).sum(),
-            visits.values().map(|visit| visit.1).sum(),
-            visits.values().map(|visit| visit.2).sum(),
-            visits.keys().filter(|visit| converted.contains(visit)).count() as f64,
-            paid.map(|row| number(&row["revenue"])).sum(),
-            kind("pageview").chain(kind("search")).map(|row| number(&row["time_on_page_s"])).sum(),
-            distinct("user_id"),
-        ]
-    }
-}
-
 #[test]
 fn a_date_replaced_while_it_is_read_is_read_again() {
     let seeds: Vec<u64> = (0..50).collect();
@@ -377,7 +201,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
             .await
             .unwrap();
         let sites = [(Arc::clone(&plan), vec![DAY])];
-        let listed = scanner.list(&sites).await.unwrap();
+        let listed = scanner.list(&sites, None).await.unwrap();
         let again = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert_eq!(pool.take_counted().totals, again.counted.totals);
     });
@@ -391,84 +215,10 @@ fn what_waits_is_opened_once_for_all_sites() {
         let (question, work) = (question("from=2026-11-24"), Arc::new(Work::default()));
         let of = |site| Plan { work: Arc::clone(&work), ..plan(site, &question) };
         let sites = [1, 2, 3].map(|site| (Arc::new(of(site)), vec![DAY]));
-        let listed = scanner.list(&sites).await.unwrap();
+        let listed = scanner.list(&sites, None).await.unwrap();
         let scanned = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
         assert!(scanned.waiting.contains(&DAY));
         assert_eq!(work.explained()["objects"], 2);
-    });
-}
-
-#[test]
-fn what_a_question_reads_is_known_before() {
-    let seeds: Vec<u64> = (0..500).collect();
-    run(async {
-        let store = store(&seeds, &[]).await;
-        let scanner = Scanner::new(Arc::clone(&store));
-        let size = store.head(&layout::table_object(DAY, 0)).await.unwrap().size;
-        let reads_more = async |query: &str, bytes: u64| {
-            let plan = Arc::new(plan(1, &question(query)));
-            let sites = [(plan, vec![DAY])];
-            let listed = scanner.list(&sites).await.unwrap();
-            scanner
-                .reads_more(&[(&sites, &listed), (&[], &Listed::default())], bytes)
-                .await
-                .unwrap()
-        };
-        let few = "from=2026-11-24&metrics=hits";
-        let most = "from=2026-11-24&metrics=visitors,users&by=page,browser,city";
-        let needed = async |query: &str| {
-            let mut bytes = 0;
-            while reads_more(query, bytes).await {
-                bytes += 1;
-            }
-            assert!(bytes < size && !reads_more(query, bytes + 1).await, "{query}: {bytes}");
-            bytes
-        };
-        let (few, most) = (needed(few).await, needed(most).await);
-        assert!(0 < few && few < most, "{few} and {most} bytes");
-    });
-}
-
-#[test]
-fn the_standing_of_the_table_is_known_without_reading_it() {
-    run(async {
-        let plan = Arc::new(plan(1, &question("from=2026-11-24")));
-        let sites = [(plan, vec![DAY])];
-        let standing = async |store: &StoreRef| {
-            let scanner = Scanner::new(Arc::clone(store));
-            let listed = scanner.list(&sites).await.unwrap();
-            scanner.standing(&sites, &listed).await.unwrap()
-        };
-        let merged = standing(&store(&[1, 2, 3], &[]).await).await;
-        assert_eq!((merged.first, merged.unerased, merged.waiting.len()), (Some(DAY), None, 0));
-        assert!(merged.objects.len() == 1 && merged.written_ms.is_some());
-        let waits = store(&[1, 2, 3], &[vec![4]]).await;
-        assert_eq!(standing(&waits).await.waiting, BTreeSet::from([DAY]));
-        let hot_alone = standing(&store(&[], &[vec![4]]).await).await;
-        assert_eq!((hot_alone.first, hot_alone.objects.len()), (None, 0));
-        assert_eq!(hot_alone.waiting, BTreeSet::from([DAY]));
-        // An order of the other site, and one of dates before, have nothing to do with it.
-        for (id, order, unerased) in [
-            (
-                "3-0-0",
-                r#"{"site":3,"whom":{"before":"2026-11-25"},"before_ms":9,"given_ms":9}"#,
-                None,
-            ),
-            (
-                "1-0-1",
-                r#"{"site":1,"whom":{"before":"2026-11-24"},"before_ms":9,"given_ms":9}"#,
-                None,
-            ),
-            (
-                "1-0-2",
-                r#"{"site":1,"whom":{"before":"2026-11-25"},"before_ms":9,"given_ms":9}"#,
-                Some(DAY),
-            ),
-        ] {
-            let path = Path::from(format!("orders/{id}.json"));
-            waits.put(&path, order.into()).await.unwrap();
-            assert_eq!(standing(&waits).await.unerased, unerased, "{id}");
-        }
     });
 }
 

@@ -156,7 +156,11 @@ fn nth(shape: &Shape, from: &Sql) -> Option<Sql> {
     let group = || Sql::join(shape.group().into_iter().chain(part.clone()), ", ");
     let visit = shape.of_visit.then(|| {
         let name = Sql::of(NTH_OF_VISIT);
-        Sql::fill("row_number() OVER (PARTITION BY {}, visit) AS {}", &[&group(), &name])
+        // Any row will do, as all have the visit's values; Spark wants an order none the less.
+        Sql::fill(
+            "row_number() OVER (PARTITION BY {}, visit ORDER BY visit) AS {}",
+            &[&group(), &name],
+        )
     });
     let view = shape.of_view.then(|| {
         let name = Sql::of(NTH_OF_VIEW);

@@ -3,6 +3,8 @@
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int32Type;
 use bytes::Bytes;
+use lake::limits::QUERY_SMALL_OBJECT_BYTES;
+use lake::store::faulty::FaultyStore;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -56,6 +58,26 @@ fn a_site_is_found_among_others() {
             assert!((there..there + PAGE_ROWS).contains(&read), "{read} rows for {there}");
         }
     }
+}
+
+#[test]
+fn a_footer_that_the_first_read_lacks_comes_with_its_page_index_in_one_more() {
+    run(async {
+        let seeds: Vec<u64> = (0..300).collect();
+        let rows = assemble(&many(&seeds), &Goals::default()).unwrap().rows;
+        let file = parquet_file::encode(&rows, &Holds::default()).unwrap();
+        let file = laid_out(file, 5, 5);
+        let store: StoreRef = Arc::new(MemoryStore::new());
+        let path = layout::table_object(DAY, 0);
+        store.put(&path, file.into()).await.unwrap();
+        let listed = store.head(&path).await.unwrap();
+        assert!(listed.size > QUERY_SMALL_OBJECT_BYTES);
+        for (reads, is_enough) in [(1, false), (2, true)] {
+            let seen: StoreRef = Arc::new(FaultyStore::dying(Arc::clone(&store), reads, false));
+            let footer = Scanner::new(seen).table_footer(&listed).await;
+            assert_eq!(footer.is_ok(), is_enough, "{reads} reads");
+        }
+    });
 }
 
 #[test]

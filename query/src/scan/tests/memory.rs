@@ -13,7 +13,7 @@ fn what_needs_too_much_memory_is_refused() {
         let within = async |bytes: usize| {
             let memory = Memory::new(bytes);
             let pool = Arc::new(Pool::new(&plan, &memory));
-            let lists = scanner.lists(&[DAY], &BTreeSet::from([plan.site])).await?;
+            let lists = scanner.lists(&[&[DAY]], &|site| site == plan.site).await?;
             let counted = scanner.count(&sites, lists, &pool).await;
             counted.map(|_| memory.bytes())
         };
@@ -38,7 +38,7 @@ async fn refused_at(bytes: usize, waiting: usize) -> Option<ScanError> {
     let scanner = Scanner::new(partly_merged(2_000, waiting).await).with_memory(bytes);
     let plan = Arc::new(plan(1, &question("from=2026-11-24&metrics=hits")));
     let sites = [(Arc::clone(&plan), vec![DAY])];
-    let listed = scanner.list(&sites).await.unwrap();
+    let listed = scanner.list(&sites, None).await.unwrap();
     scanner.scan(&sites, listed, &scanner.memory()).await.err()
 }
 
@@ -77,7 +77,7 @@ fn both_ranges_of_a_comparison_share_one_memory() {
         let plan = Arc::new(plan(1, &question("from=2026-11-24&by=page,title&metrics=visitors")));
         let sites = [(Arc::clone(&plan), vec![DAY])];
         let scan = async |memory: &Arc<Memory>| {
-            let listed = scanner.list(&sites).await.unwrap();
+            let listed = scanner.list(&sites, None).await.unwrap();
             scanner.scan(&sites, listed, memory).await.map(|_| memory.bytes())
         };
         let one = scan(&Memory::new(usize::MAX)).await.unwrap();
