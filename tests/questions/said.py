@@ -57,8 +57,8 @@ def of_spark(sql):
 
 
 def of_each_construct(texts, count):
-    """Indexes of so many texts: of each word that stands outside of literals in any, one that has it; and the first others."""
-    words = [set(re.findall(r"[A-Za-z_]+[(]?", " ".join(text.split("'")[::2]))) for text in texts]
+    """Indexes of so many texts: of each keyword and function that any has, one that has it; and the first others."""
+    words = [set(re.findall(r"[A-Z_]+\b|[A-Za-z_]+[(]", " ".join(text.split("'")[::2]))) for text in texts]
     left, chosen = set().union(*words), []
     while left:
         best = max(range(len(texts)), key=lambda at: (len(words[at] & left), -len(texts[at])))

@@ -27,7 +27,7 @@ QUESTIONS = 300
 BODY = 500
 # Of so many questions one has the SQL of a page compared, one is asked of Athena as well, and the SQL of one is read by a
 # parser, which takes long. So many are run by Spark, which takes longer.
-PAGES, BEYOND, PARSED, SPARK = 5, 6, 3, 26
+PAGES, BEYOND, PARSED, SPARK = 5, 6, 3, 10
 SEED = harness.QUESTIONS_SEED
 ZONES = {1: "Europe/Berlin", 2: "UTC"}
 DATES = {1: [str(traffic.FIRST + traffic.datetime.timedelta(days=day)) for day in range(traffic.DAYS + 1)], 2: ["2015-05-17", "2015-05-18", "2015-05-19", "2015-05-20"]}
