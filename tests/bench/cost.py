@@ -124,7 +124,9 @@ def batches(requests, hits):
 def append(requests, hits):
     count = batches(requests, hits)
     ms = assumed("append_overhead_ms") + hits / count / 1000 * COUNTED["append_processor_ms_a_thousand_hits"] * PROCESSOR_MB / APPEND_MB
-    return lambda_cost(count, ms / 1000, APPEND_MB) + count * assumed("dates_a_batch") / M * price("s3_put")
+    # A hot object, the account of what became of its records, and now and then a look for orders of erasure.
+    s3 = sum(COUNTED["append_s3_a_hot_object"].values())
+    return lambda_cost(count, ms / 1000, APPEND_MB) + count * assumed("dates_a_batch") * s3 / M * price("s3_put")
 
 
 def merge(requests, hits):
