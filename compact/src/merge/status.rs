@@ -60,6 +60,40 @@ impl Merge {
     ///
     /// When the store cannot be listed.
     pub async fn is_empty(&self) -> anyhow::Result<bool> {
-        Ok(self.dates().await?.is_empty())
+        for zone in [layout::HITS, layout::HOT] {
+            let mut objects = self.store.list(Some(&Path::from(zone)));
+            let first = objects.try_next().await;
+            if first.with_context(|| format!("listing {zone}/"))?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::civil::date;
+    use lake::clock::ManualClock;
+    use lake::store::StoreRef;
+    use lake::store::folder::FolderStore;
+    use object_store::ObjectStoreExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_whose_objects_are_gone_holds_no_hit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: StoreRef = Arc::new(FolderStore::open(&folder.path().join("store")).unwrap());
+        let clock = Arc::new(ManualClock::at(0));
+        let merge = Merge::new(Arc::clone(&store), clock, folder.path().join("scratch"));
+        assert!(merge.is_empty().await.unwrap());
+        let hot = layout::hot_object(date(2026, 3, 10), "shardId-000000000000", "1", "1");
+        store.put(&hot, "some hits".into()).await.unwrap();
+        assert!(!merge.is_empty().await.unwrap());
+        store.delete(&hot).await.unwrap();
+        assert!(merge.is_empty().await.unwrap());
     }
 }
