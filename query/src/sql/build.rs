@@ -44,7 +44,8 @@ impl Shape {
             timed: plan.by_time,
             dimensions: plan.by.len(),
             by_moment,
-            by_part: plan.by_visit && (by_moment || question.interval == Interval::Hour),
+            by_part: has(measure::falls_with_its_visit)
+                && (by_moment || question.interval == Interval::Hour),
             of_visit: has(measure::adds_up_visits),
             of_view: has(|sum| matches!(sum, Sum::Scrolled | Sum::ScrolledViews)),
         }

@@ -131,6 +131,11 @@ impl Cells {
     }
 }
 
+/// Whether it falls in the bucket of the visit's first hit, however the scan counts it.
+pub(super) const fn falls_with_its_visit(sum: &Sum) -> bool {
+    matches!(sum, Sum::Visits(_) | Sum::Converted | Sum::Entries | Sum::Exits)
+}
+
 /// Whether each visit must be added up once a cell.
 pub(super) fn adds_up_visits(sum: &Sum) -> bool {
     matches!(sum, Sum::Visits(Some(column)) if !is_flag(column))

@@ -55,7 +55,7 @@ impl Answer<'_> {
         let ranked = Sql::text(if self.timed { "combination" } else { "row" });
         let keys = Sql::join(self.keys.iter().cloned(), ", ");
         let shown = Sql::fill(
-            "SELECT *,\n  max(CASE WHEN dates = 'asked' AND cell = {} THEN nth END) OVER (PARTITION BY {}) AS place,\n  max(CASE WHEN dates = 'asked' AND cell = {} THEN combinations END) OVER () AS row_count\nFROM placed",
+            "SELECT *,\n  max(CASE WHEN dates = 'asked' AND cell = {} THEN nth END) OVER (PARTITION BY {}) AS place,\n  coalesce(max(CASE WHEN dates = 'asked' AND cell = {} THEN combinations END) OVER (), 0) AS row_count\nFROM placed",
             &[&ranked, &keys, &ranked],
         );
         [(Sql::of("placed"), placed), (Sql::of("shown"), shown)]

@@ -89,7 +89,7 @@ placed AS (
 shown AS (
   SELECT *,
     max(CASE WHEN dates = 'asked' AND cell = 'row' THEN nth END) OVER (PARTITION BY k0) AS place,
-    max(CASE WHEN dates = 'asked' AND cell = 'row' THEN combinations END) OVER () AS row_count
+    coalesce(max(CASE WHEN dates = 'asked' AND cell = 'row' THEN combinations END) OVER (), 0) AS row_count
   FROM placed
 )
 SELECT dates, cell, k0 AS country, pageviews, bounce_rate, row_count
@@ -151,6 +151,20 @@ fn hours_of_a_site_whose_zone_was_changed_are_refused() {
     let with_zone = [&hours[..], &[("tz", "Europe/Berlin")]].concat();
     assert!(sql(&[1], &with_zone, None).is_ok());
     assert!(sql(&[1], &[("metrics", "hits"), ("interval", "day")], None).is_ok());
+}
+
+#[test]
+fn a_visit_falls_where_it_began_though_the_scan_counts_it_by_its_first_row() {
+    for metric in ["visits", "bounce_rate", "actions", "conversion_rate", "entries", "exits"] {
+        let hours = one(&[("metrics", metric), ("by", "keyword"), ("interval", "hour")]);
+        let days = one(&[("metrics", metric), ("interval", "day"), ("tz", "UTC")]);
+        for text in [hours, days] {
+            assert!(text.contains("AS time_of_visit"), "{metric}: {text}");
+        }
+        assert!(!one(&[("metrics", metric), ("interval", "day")]).contains("time_of_visit"));
+    }
+    let hits = one(&[("metrics", "pageviews,unique_pageviews,visitors"), ("interval", "hour")]);
+    assert!(!hits.contains("time_of_visit"), "{hits}");
 }
 
 #[test]
