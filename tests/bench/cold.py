@@ -18,7 +18,7 @@ import sam_local  # noqa: E402
 
 ROUNDS = 11
 # The event that is sent, and what is aimed at for the first answer, milliseconds.
-EVENTS = {"ingest": ("ingest-post-hit", 30), "append": ("append-batch", None), "merge": ("merge-schedule", None), "query": ("query-metrics", 60)}
+EVENTS = {"ingest": ("ingest-post-hit", 30), "append": ("append-batch", None), "merge": ("merge-schedule", None), "erase": ("erase-schedule", None), "query": ("query-metrics", 60)}
 
 
 def main():
