@@ -93,14 +93,14 @@ impl Query {
         fill_in_format(&request.event.headers, &mut parameters)?;
         let prepared = self.prepare(given, &parameters).await?;
         let question = prepared.question()?;
+        let listed = self.list(&prepared.planned, given.listing).await?;
         if question.engine == Engine::Athena {
-            return Ok(self.begin(&prepared, given, request, None).await??);
+            return Ok(self.begin(&prepared, given, request, &listed).await??);
         }
         let asking = prepared.asking()?;
         if question.explain {
             prepared.work.says(prepared.sql()?);
         }
-        let listed = self.list(&prepared.planned, given.listing).await?;
         let tag = asking.tag(&listed.each_ref().map(|listed| listed.version));
         let event = request.event;
         let asks_again = version::has((&event.request_context.http.method, &event.headers), &tag);
@@ -109,7 +109,7 @@ impl Query {
             return Ok(unchanged.with(version::headers(&tag)));
         }
         if self.is_beyond(&prepared, request, &listed).await?
-            && let Ok(begun) = self.begin(&prepared, given, request, Some(&listed)).await?
+            && let Ok(begun) = self.begin(&prepared, given, request, &listed).await?
         {
             return Ok(begun);
         }

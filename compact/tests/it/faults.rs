@@ -1,6 +1,5 @@
 //! Killed between any two calls, two at once, and a store that fails, stalls and answers twice.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -8,7 +7,7 @@ use compact::merge::{Merge, Request};
 use lake::store::StoreRef;
 use lake::store::faulty::{FaultyStore, Rates};
 
-use crate::world::{DT, HOUR_MS, World, every, hits};
+use crate::world::{DT, HOUR_MS, Killed, World, every, hits, killed_at_each_call};
 
 async fn merged(merge: &Merge) -> bool {
     merge.handle(Request::of(vec![DT])).await.is_ok()
@@ -50,24 +49,13 @@ async fn a_merge_killed_between_any_two_calls_loses_nothing_and_counts_nothing_t
     for seed in (0..5).step_by(every(5)) {
         let start = midway(seed).await;
         let expected = start.expected();
-        let mut states = HashSet::new();
-        for takes_effect in [false, true] {
-            for after in u64::from(takes_effect).. {
-                let world = start.fork().await;
-                let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
-                let dying: StoreRef = Arc::new(store.clone());
-                let done = merged(&world.merge_over(&dying)).await;
-                if states.insert(world.state().await) {
-                    let about = format!("{after} calls, the next one done: {takes_effect}");
-                    ends_as(&world, &expected, &format!("{about}, seed {seed}")).await;
-                }
-                if store.faults() == 0 {
-                    assert!(done && after > 10, "a merge takes more calls than {after}");
-                    break;
-                }
-            }
-        }
-        assert!(states.len() > 3, "a merge writes and deletes: {} states", states.len());
+        let run = async |world: &World, dying: &StoreRef| merged(&world.merge_over(dying)).await;
+        let ends = async |world: World, about: &str| {
+            ends_as(&world, &expected, &format!("{about}, seed {seed}")).await;
+        };
+        let Killed { calls, states } = killed_at_each_call(&start, run, ends).await;
+        assert!(calls > 10, "a merge takes more calls than {calls}");
+        assert!(states > 3, "a merge writes and deletes: {states} states");
     }
 }
 

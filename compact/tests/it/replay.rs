@@ -1,6 +1,5 @@
 //! Rejected records replayed after a fix, and thrown away after 30 days.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::AsArray as _;
@@ -14,7 +13,7 @@ use lake::store::StoreRef;
 use lake::store::faulty::FaultyStore;
 use object_store::path::Path;
 
-use crate::world::{DT, HOUR_MS, SHARD, World, append, hits};
+use crate::world::{DT, HOUR_MS, Killed, SHARD, World, append, hits, killed_at_each_call};
 
 /// Hits that an older program rejected, and one record that nobody can read.
 async fn rejected() -> World {
@@ -57,27 +56,17 @@ async fn what_can_be_read_now_is_appended_and_the_rest_stays() {
 #[tokio::test]
 async fn a_replay_killed_between_any_two_calls_is_ended_by_the_next() {
     let start = rejected().await;
-    let mut states = HashSet::new();
-    for takes_effect in [false, true] {
-        for after in u64::from(takes_effect).. {
-            let world = start.fork().await;
-            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
-            let dying: StoreRef = Arc::new(store.clone());
-            let _killed = replay(&dying).run().await;
-            if states.insert(world.state().await) {
-                // Merged in between: the next run writes some hits again, which are copies then.
-                world.merge().merge_all().await.unwrap();
-                replay(&world.store).run().await.unwrap();
-                world.merge().merge_all().await.unwrap();
-                assert_eq!(world.list(&Path::from(layout::REJECTED)).await.len(), 1);
-                assert_eq!(world.table().await.num_rows(), count());
-            }
-            if store.faults() == 0 {
-                break;
-            }
-        }
-    }
-    assert!(states.len() > 8, "it appends and removes: {} states", states.len());
+    let run = async |_: &World, dying: &StoreRef| replay(dying).run().await.is_ok();
+    let ends = async |world: World, about: &str| {
+        // Merged in between: the next run writes some hits again, which are copies then.
+        world.merge().merge_all().await.unwrap();
+        replay(&world.store).run().await.unwrap();
+        world.merge().merge_all().await.unwrap();
+        assert_eq!(world.list(&Path::from(layout::REJECTED)).await.len(), 1, "{about}");
+        assert_eq!(world.table().await.num_rows(), count(), "{about}");
+    };
+    let Killed { states, .. } = killed_at_each_call(&start, run, ends).await;
+    assert!(states > 8, "it appends and removes: {states} states");
 }
 
 /// Records 3 and 9 were appended by a run that was killed before it removed them; a newer program

@@ -1,7 +1,7 @@
 //! A store with hits, a clock that stands, and a reader that shares no code with the merge but
 //! `lake::assemble`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -22,6 +22,7 @@ use lake::hit::{Campaign, Hit, HitId, Id64, Kind};
 use lake::layout::{self, Holds, MergedFooter};
 use lake::parquet_file::{self, decode};
 use lake::store::StoreRef;
+use lake::store::faulty::FaultyStore;
 use lake::store::memory::MemoryStore;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
@@ -40,6 +41,41 @@ pub(crate) struct World {
     /// Every row that was ever appended, as it lay in its hot object.
     pub(crate) appended: Vec<RecordBatch>,
     sequence: u64,
+}
+
+/// What was killed.
+pub(crate) struct Killed {
+    /// Calls that an undisturbed run makes at least.
+    pub(crate) calls: u64,
+    /// Different states of the store that the killed ones left.
+    pub(crate) states: usize,
+}
+
+/// Kills `run` between any two calls to the store, the next one done or not. What follows is seen
+/// by `ends`, once for each state of the store: with what about.
+pub(crate) async fn killed_at_each_call(
+    start: &World,
+    run: impl AsyncFn(&World, &StoreRef) -> bool,
+    ends: impl AsyncFn(World, &str),
+) -> Killed {
+    let (mut calls, mut states) = (u64::MAX, HashSet::new());
+    for takes_effect in [false, true] {
+        for after in u64::from(takes_effect).. {
+            let world = start.fork().await;
+            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
+            let dying: StoreRef = Arc::new(store.clone());
+            let done = run(&world, &dying).await;
+            if states.insert(world.state().await) {
+                ends(world, &format!("{after} calls, the next one done: {takes_effect}")).await;
+            }
+            if store.faults() == 0 {
+                assert!(done, "nothing disturbed it");
+                calls = calls.min(after);
+                break;
+            }
+        }
+    }
+    Killed { calls, states: states.len() }
 }
 
 impl World {

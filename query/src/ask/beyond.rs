@@ -50,16 +50,16 @@ impl Query {
         self.scanner.reads_more(&both, over).await.map_err(|error| failed_scan(&error))
     }
 
-    /// Has Athena answer a question, whose objects may be listed; within it, why it is not to.
+    /// Has Athena answer a question, whose objects are listed; within it, why it is not to.
     pub(super) async fn begin(
         &self,
         prepared: &Prepared,
         given: &Given<'_>,
         request: &Request<'_>,
-        listed: Option<&[Listed; 2]>,
+        listed: &[Listed; 2],
     ) -> Result<Result<Answered, Instead>, Failed> {
         let Some(athena) = &self.athena else { return Ok(Err(Instead::NoWorkgroup)) };
-        match self.beyond(athena, prepared, listed).await? {
+        match self.beyond(athena, prepared, Some(listed)).await? {
             Ok(beyond) => self.run(athena, &beyond, (prepared, given, request), 0).await,
             Err(instead) => Ok(Err(instead)),
         }

@@ -22,6 +22,8 @@ pub(super) struct Cells {
 pub(super) const NTH_OF_VISIT: &str = "nth_of_visit";
 /// And a page view's furthest scrolled.
 pub(super) const NTH_OF_VIEW: &str = "nth_of_view";
+/// Of the rows of a cell those that stand for hits, where visits fall elsewhere.
+const OF_HITS: &str = "part = 'hit'";
 
 impl Cells {
     /// The value of a metric.
@@ -45,42 +47,40 @@ impl Cells {
     }
 
     fn sum(self, sum: &Sum) -> Sql {
+        let part = if falls_with_its_visit(sum) { "part = 'visit'" } else { OF_HITS };
+        let of = |template, pieces: &[&Sql], tests| self.filtered(part, template, pieces, tests);
         match sum {
-            Sum::Hits(hits) => self.of_hits("count(*)", &[], vec![test(hits)]),
-            Sum::Amount(of, columns, _) => {
+            Sum::Hits(hits) => of("count(*)", &[], vec![test(hits)]),
+            Sum::Amount(hits, columns, _) => {
                 let amount = Sql::join(columns.iter().map(or_zero), " + ");
-                let tests = Sql::join(of.iter().map(test), " OR ");
-                let tests = if of.len() > 1 { Sql::fill("({})", &[&tests]) } else { tests };
-                self.of_hits("coalesce(sum({}){}, 0)", &[&amount], vec![tests])
+                let tests = Sql::join(hits.iter().map(test), " OR ");
+                let tests = if hits.len() > 1 { Sql::fill("({})", &[&tests]) } else { tests };
+                of("coalesce(sum({}){}, 0)", &[&amount], vec![tests])
             }
             Sum::Having(hits, columns) => {
                 let names = Sql::join(columns.iter().copied().map(Sql::of), ", ");
                 let has = Sql::fill("coalesce({}) IS NOT NULL", &[&names]);
-                self.of_hits("count(*)", &[], vec![test(hits), has])
+                of("count(*)", &[], vec![test(hits), has])
             }
-            Sum::Unique(hits) => self.of_hits("count(DISTINCT visit)", &[], vec![test(hits)]),
-            Sum::Visits(None) => self.of_visits("count(DISTINCT visit)", &[], Vec::new()),
+            Sum::Unique(hits) => of("count(DISTINCT visit)", &[], vec![test(hits)]),
+            Sum::Visits(None) => of("count(DISTINCT visit)", &[], Vec::new()),
             Sum::Visits(Some(column)) => {
                 if is_flag(column) {
-                    return self.of_visits("count(DISTINCT visit)", &[], vec![Sql::of(column)]);
+                    return of("count(DISTINCT visit)", &[], vec![Sql::of(column)]);
                 }
                 let first = Sql::fill("{} = 1", &[&Sql::of(NTH_OF_VISIT)]);
-                self.of_visits("coalesce(sum({}){}, 0)", &[&Sql::of(column)], vec![first])
+                of("coalesce(sum({}){}, 0)", &[&Sql::of(column)], vec![first])
             }
-            Sum::Converted => {
-                self.of_visits("count(DISTINCT visit)", &[], vec![Sql::of("converted")])
-            }
-            Sum::Entries => {
-                self.of_visits("count(*)", &[], vec![Sql::of("first_page"), has_path()])
-            }
-            Sum::Exits => self.of_visits("count(*)", &[], vec![Sql::of("last_page"), has_path()]),
+            Sum::Converted => of("count(DISTINCT visit)", &[], vec![Sql::of("converted")]),
+            Sum::Entries => of("count(*)", &[], vec![Sql::of("first_page"), has_path()]),
+            Sum::Exits => of("count(*)", &[], vec![Sql::of("last_page"), has_path()]),
             Sum::Scrolled => {
-                self.of_hits("coalesce(sum({}){}, 0)", &[&Sql::of("scroll_percent")], furthest())
+                of("coalesce(sum({}){}, 0)", &[&Sql::of("scroll_percent")], furthest())
             }
             Sum::ScrolledViews => {
                 let mut tests = furthest();
                 tests.push(Sql::of("scroll_percent IS NOT NULL"));
-                self.of_hits("count(*)", &[], tests)
+                of("count(*)", &[], tests)
             }
         }
     }
@@ -96,15 +96,7 @@ impl Cells {
         let with = distinct
             .with
             .map(|(column, text)| Sql::fill("{} = {}", &[&Sql::of(column), &Sql::text(text)]));
-        self.of_hits("count(DISTINCT {}){}", &[&value], with.into_iter().collect())
-    }
-
-    fn of_hits(self, template: &'static str, pieces: &[&Sql], tests: Vec<Sql>) -> Sql {
-        self.filtered("part = 'hit'", template, pieces, tests)
-    }
-
-    fn of_visits(self, template: &'static str, pieces: &[&Sql], tests: Vec<Sql>) -> Sql {
-        self.filtered("part = 'visit'", template, pieces, tests)
+        self.filtered(OF_HITS, "count(DISTINCT {}){}", &[&value], with.into_iter().collect())
     }
 
     /// The aggregate with its condition, which stands where the template has a place left, or behind.

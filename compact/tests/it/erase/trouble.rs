@@ -1,6 +1,5 @@
 //! Erasures that are killed, several at once, and beside merges.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use compact::merge::Request;
@@ -8,7 +7,7 @@ use lake::store::StoreRef;
 use lake::store::faulty::{FaultyStore, Rates};
 
 use super::{ends_as, erase, erase_over, expected, midway, no_copy_is_left, order_ann, run};
-use crate::world::{DT, every};
+use crate::world::{DT, Killed, World, every, killed_at_each_call};
 
 const STRIDE: usize = 24;
 
@@ -17,24 +16,11 @@ async fn an_erasure_killed_between_any_two_calls_is_ended_by_the_next() {
     let (start, person) = midway(3).await;
     order_ann(&start).await;
     let expected = expected(&start, &person);
-    let mut states = HashSet::new();
-    for takes_effect in [false, true] {
-        for after in u64::from(takes_effect).. {
-            let world = start.copy().await;
-            let store = FaultyStore::dying(Arc::clone(&world.store), after, takes_effect);
-            let dying: StoreRef = Arc::new(store.clone());
-            let _killed = erase_over(&world, &dying).run().await;
-            if states.insert(world.state().await) {
-                let about = format!("{after} calls, the next one done: {takes_effect}");
-                ends_as(&world, &person, &expected, &about).await;
-            }
-            if store.faults() == 0 {
-                assert!(after > 40, "an erasure takes more calls than {after}");
-                break;
-            }
-        }
-    }
-    assert!(states.len() > 10, "it writes and deletes: {} states", states.len());
+    let run = async |world: &World, dying: &StoreRef| erase_over(world, dying).run().await.is_ok();
+    let ends = async |world: World, about: &str| ends_as(&world, &person, &expected, about).await;
+    let Killed { calls, states } = killed_at_each_call(&start, run, ends).await;
+    assert!(calls > 40, "an erasure takes more calls than {calls}");
+    assert!(states > 10, "it writes and deletes: {states} states");
 }
 
 /// Two erasures and a merge at once, in other interleavings by the seed; then over faults.
