@@ -110,6 +110,8 @@ pub struct Visit {
     is_bot: bool,
     source: Source,
     rank: IdRank,
+    /// The visitor is known by an earlier visit of this fingerprint.
+    bridged: bool,
     last_action_us: i64,
 }
 

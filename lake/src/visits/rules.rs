@@ -98,12 +98,13 @@ impl State<'_> {
         let earlier = known.and_then(|known| self.out.visits.get(known.visit));
         let bridged = known.is_some_and(|known| !known.by_id) && !hit.is_user;
         let own = hit.client_id.map(|id| (id, IdRank::of(hit)));
-        let (visitor, rank) = match earlier.filter(|_| bridged) {
-            Some(visit) if visit.rank > IdRank::Fingerprint || own.is_none() => {
-                (visit.visitor, visit.rank)
-            }
-            _ => own.unwrap_or((hit.fingerprint, IdRank::Fingerprint)),
+        let before = earlier
+            .filter(|visit| bridged && (visit.rank > IdRank::Fingerprint || own.is_none()));
+        let (visitor, rank) = match before {
+            Some(visit) => (visit.visitor, visit.rank),
+            None => own.unwrap_or((hit.fingerprint, IdRank::Fingerprint)),
         };
+        let bridged = before.is_some();
         let returning = earlier.is_some();
         self.out.visits.push(Visit {
             visitor,
@@ -123,6 +124,7 @@ impl State<'_> {
             is_bot: hit.is_bot,
             source: hit.source,
             rank,
+            bridged,
             last_action_us: hit.ts_us,
         });
         self.out.visits.len() - 1
@@ -167,9 +169,18 @@ impl State<'_> {
     fn remember(&mut self, index: usize) {
         let Some(visit) = self.out.visits.get(index) else { return };
         self.by_fingerprint.insert((visit.fingerprint, visit.is_bot), index);
-        if visit.rank > IdRank::Fingerprint {
+        if visit.rank > IdRank::Fingerprint && !self.yields(visit) {
             self.by_client.insert((visit.visitor, visit.is_bot), index);
         }
+    }
+
+    /// Whether a visit that only the fingerprint gives to its visitor was last active in the same
+    /// instant as one that was sent with his id: his own is the one that he goes on with.
+    fn yields(&self, visit: &Visit) -> bool {
+        let known = self.by_client.get(&(visit.visitor, visit.is_bot));
+        known.and_then(|index| self.out.visits.get(*index)).is_some_and(|own| {
+            visit.bridged && !own.bridged && own.last_action_us == visit.last_action_us
+        })
     }
 
     /// What a request that converts adds to the duration of its visit until the next request
@@ -202,6 +213,7 @@ impl Visit {
         {
             self.visitor = id;
             self.rank = rank;
+            self.bridged = false;
         }
     }
 }

@@ -93,6 +93,18 @@ fn a_forced_id_is_not_bridged() {
 }
 
 #[test]
+fn of_two_visits_last_active_in_one_instant_a_visitor_goes_on_with_that_of_his_own_id() {
+    let own = by(7, pageview(1, 1));
+    let bridged = VisitHit { new_visit: true, hit_id: own.hit_id + 1, ..by(8, pageview(1, 1)) };
+    let forced = |minute| VisitHit { client_id_forced: true, ..by(7, pageview(minute, 2)) };
+    let out = run(&[own, bridged, forced(10)]);
+    assert_eq!(out.visit_of, [Some(0), Some(1), Some(0)]);
+    // A bridged visit that was active later is his last, as ever.
+    let later = VisitHit { new_visit: true, ..by(8, pageview(2, 1)) };
+    assert_eq!(run(&[own, later, forced(10)]).visit_of, [Some(0), Some(1), Some(1)]);
+}
+
+#[test]
 fn a_user_owns_the_visit_in_which_he_logs_in() {
     let out = run(&[by(7, pageview(1, 1)), user(9, pageview(2, 1))]);
     assert_eq!((out.visits.len(), out.visits[0].visitor), (1, 9));
