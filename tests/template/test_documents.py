@@ -3,10 +3,13 @@
 import json
 import re
 import sys
+import tomllib
 
+import botocore.session
 import check
 import documents
 import pytest
+from botocore import xform_name
 
 sys.path.insert(0, str(check.ROOT / "tests/bench"))
 import cost  # noqa: E402
@@ -185,6 +188,46 @@ def test_outputs_that_the_page_names_exist():
     names = {name for pair in named for name in pair if name}
     outputs = {name for path in (check.TEMPLATE, check.FRONT) for name in check.written(path)["Outputs"]}
     assert len(names) > 4 and names <= outputs, names - outputs
+
+
+def test_names_in_commands_are_outputs():
+    outputs = {name.upper() for name in check.written(check.TEMPLATE)["Outputs"]}
+    # What the operator names: another bucket, a date, a number; and the data bucket, as step 2 says.
+    own = {"BACKUP", "BUCKET", "DATE", "N", "ID", "TOKEN", "ACCOUNT", "RULE", "STREAM", "STACK", "FUNCTION", "FILE", "ALARM"}
+    commands = re.findall(r"```sh\n(.*?)```|`((?:aws|curl|hitlake) [^`]*)`", OPERATIONS.read_text(), re.DOTALL)
+    commands = re.sub(r"'[^']*'|#.*", "", "\n".join(map("".join, commands)))
+    named = set(re.findall(r"(?<![\w$?.-])[A-Z]{2,}(?![\w=-])", commands))
+    assert {"MERGEFUNCTIONNAME", "PARKEDBUCKETNAME"} <= named and named <= outputs | own, named - outputs - own
+
+
+# Commands of the command line itself, and options of every command; two are words of its own for what an API takes otherwise.
+OF_THE_LINE = {("configure",), ("s3",), ("logs", "tail"), ("cloudformation", "deploy")}
+GLOBAL = {"region", "query", "output", "profile", "cli-binary-format", "cli-read-timeout", "zip-file", "paths"}
+
+
+def test_commands_of_aws_are_known_to_aws():
+    session = botocore.session.get_session()
+    text = OPERATIONS.read_text().replace("\\\n", " ")
+    commands = re.findall(r"(?:^|`)(aws [a-z][^`\n#]*)", text, re.MULTILINE)
+    checked = 0
+    for command in commands:
+        service, operation, *_ = [*command.split()[1:], ""]
+        if (service,) in OF_THE_LINE or (service, operation) in OF_THE_LINE:
+            continue
+        model = session.get_service_model(service)
+        names = {xform_name(name, "-"): name for name in model.operation_names}
+        assert operation in names, command
+        shape = model.operation_model(names[operation]).input_shape
+        known = {xform_name(name, "-") for name in shape.members} | GLOBAL
+        given = set(re.findall(r" --([a-z-]+)", re.sub(r"'[^']*'", "", command)))
+        assert given <= known, (command, given - known)
+        checked += 1
+    assert checked > 10
+
+
+def test_a_deployment_takes_what_was_built():
+    config = tomllib.loads((check.ROOT / "samconfig.toml").read_text())
+    assert config["default"]["deploy"]["parameters"]["template_file"] == ".aws-sam/build/template.yaml"
 
 
 def test_program_is_built_before_the_readme_calls_it():
