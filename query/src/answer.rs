@@ -31,6 +31,8 @@ pub struct Written {
     pub body: Vec<u8>,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
+    /// Of a page that a cursor asks for: whether the data are others than those of the first page.
+    pub changed: Option<bool>,
 }
 
 /// How many values an answer has: rows times columns.
@@ -93,7 +95,7 @@ pub fn json_body(
         Json::Object(row)
     });
     let shown: Vec<Json> = shown.collect();
-    let next = rows.next.map(|next| next.write(question));
+    let next = rows.next.as_ref().map(|next| next.write(question));
     let mut totals: Map<_, _> = metrics(question, &counted.totals).collect();
     if let Some(compared) = compared {
         let before = Some(compared.counted.totals.as_slice());
@@ -128,11 +130,14 @@ pub fn json_body(
                 json!({"with": compare.name(), "from": from.to_string(), "to": to.to_string()});
             body.insert("compare".to_owned(), with);
         }
+        if let Some(changed) = rows.changed {
+            body.insert("changed".to_owned(), json!(changed));
+        }
         if question.explain {
             body.insert("explain".to_owned(), plan.work.explained());
         }
     }
-    Written { body: body.to_string().into_bytes(), next }
+    Written { body: body.to_string().into_bytes(), next, changed: rows.changed }
 }
 
 /// The same rows as CSV (RFC 4180), formulas defused.
@@ -152,15 +157,16 @@ pub fn csv_body(
     let zeros = zeros(plan);
     let earlier = compared.map(Earlier::of);
     let rows = rows::rows(question, plan, counted, &zeros);
-    for shown in rows.shown {
-        let mut cells: Vec<String> = row(question, &shown).values().map(cell).collect();
+    for shown in &rows.shown {
+        let mut cells: Vec<String> = row(question, shown).values().map(cell).collect();
         if let Some(earlier) = &earlier {
-            let changes = change::cells(question, shown.metrics, earlier.of_row(&shown));
+            let changes = change::cells(question, shown.metrics, earlier.of_row(shown));
             cells.extend(changes.iter().map(cell));
         }
         out.push_str(&(cells.join(",") + "\r\n"));
     }
-    Written { body: out.into_bytes(), next: rows.next.map(|next| next.write(question)) }
+    let next = rows.next.as_ref().map(|next| next.write(question));
+    Written { body: out.into_bytes(), next, changed: rows.changed }
 }
 
 fn cell(value: &Json) -> String {

@@ -19,8 +19,8 @@ use lake::site::{Identity, Site};
 use crate::answer::{self, Compared, Facts, Written, arrow_body, csv_body, json_body};
 use crate::count::Counted;
 use crate::handler::{
-    Answered, Failed, NO_SITE, Query, Request, failed_scan, fill_in_format, next_page, too_large,
-    unread,
+    Answered, Failed, NO_SITE, Query, Request, failed_scan, fill_in_format, has_changed, next_page,
+    too_large, unread,
 };
 use crate::plan::Plan;
 use crate::question::{Engine, Format, Parameters, Question, Refused, Surroundings};
@@ -114,10 +114,11 @@ impl Query {
             return Ok(begun);
         }
         let found = self.count(&prepared.planned, listed).await?;
-        let (kind, Written { body, next }) = prepared.write(found)?;
+        let (kind, Written { body, next, changed }) = prepared.write(found)?;
         let next = next.and_then(|next| next_page(event, question, &next));
         let kept = if question.explain { Vec::new() } else { version::headers(&tag) };
-        Ok(Answered::new(200, kind, body).with(kept).with(next))
+        let changed = changed.map(has_changed);
+        Ok(Answered::new(200, kind, body).with(kept).with(next).with(changed))
     }
 
     /// Reads a question with these parameters.

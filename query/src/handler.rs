@@ -40,7 +40,7 @@ use crate::settings::ApiSettings;
 pub(crate) use accept::fill_in as fill_in_format;
 use ahead::{Ahead, beside};
 use erasure::Asked;
-pub(crate) use link::next as next_page;
+pub(crate) use link::{has_changed, next as next_page};
 pub(crate) use outcome::{
     Answered, Failed, NO_SITE, NOT_ALLOWED, failed, failed_scan, too_large, unread,
 };

@@ -20,6 +20,7 @@ mod open;
 mod pool;
 mod prune;
 mod standing;
+mod threads;
 mod together;
 mod version;
 mod waiting;
@@ -48,13 +49,14 @@ pub use listing::{Listed, Listing};
 pub use memory::Memory;
 use pool::Pool;
 pub(crate) use standing::Standing;
+use threads::Threads;
 
 /// What scans need; kept from question to question.
 #[derive(Debug)]
 pub struct Scanner {
     store: StoreRef,
     footers: Footers,
-    cpu: Arc<Semaphore>,
+    threads: Threads,
     /// For bytes of columns that are not decoded yet, KiB.
     buffers: Arc<Semaphore>,
     /// For dates whose waiting hits are worked out.
@@ -83,12 +85,11 @@ impl Scanner {
     /// A scanner of a store.
     #[must_use]
     pub fn new(store: StoreRef) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             orders: OrderBook::new(Arc::clone(&store)),
             store,
             footers: Footers::new(QUERY_FOOTER_CACHE_BYTES),
-            cpu: Arc::new(Semaphore::new(processors.max(2))),
+            threads: Threads::new(),
             buffers: Arc::new(Semaphore::new(QUERY_BUFFERED_KIB as usize)),
             waiting: Semaphore::new(waiting::CONCURRENT_DATES),
             memory_bytes: MAX_COUNTED_BYTES,
@@ -131,9 +132,9 @@ impl Scanner {
         let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
         let pool = Arc::new(Pool::new(plan, memory));
         let waiting = self.count(sites, listed.lists, &pool).await?;
-        let counted = decode::on_thread(&self.cpu, move || Ok(pool.take_counted())).await?;
+        let counted = pool.take_counted(&self.threads).await?;
         plan.work.scanned();
-        Ok(Scanned { counted, waiting })
+        Ok(Scanned { counted: Counted { data: listed.version, ..counted }, waiting })
     }
 
     /// Counts by the pool's counters; the partitions whose hits are not all merged.

@@ -232,6 +232,8 @@ fn pages_are_linked_in_every_format() {
         loop {
             let answer = got(&house, "GET", &format!("{path}?{query}"), json!({})).await;
             assert_eq!(answer.status_code, 200, "{query}");
+            let changed = query.contains("cursor=").then_some("false");
+            assert_eq!(header(&answer, "hitlake-changed"), changed, "{query}");
             let csv = String::from_utf8(bytes(&answer)).unwrap();
             seen.push(csv.lines().nth(1).unwrap().to_owned());
             let Some(link) = header(&answer, "link") else { break };

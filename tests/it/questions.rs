@@ -270,8 +270,10 @@ fn a_cursor_stays_right_while_hits_come_in() {
         for path in ["/a", "/c", "/b", "/g"] {
             page(path).await;
         }
+        assert!(answer.get("changed").is_none(), "it is the first page");
         while let Some(cursor) = answer["next_cursor"].as_str() {
             answer = got(&house, &format!("{target}&cursor={cursor}")).await;
+            assert_eq!(answer["changed"], true);
             seen.push(answer["rows"][0]["page"].as_str().unwrap().to_owned());
         }
         assert_eq!(seen, ["/b", "/c", "/d", "/f", "/g"]);

@@ -1,6 +1,6 @@
 //! Objects: the one interface behind which S3, a folder or memory lies.
 //!
-//! [`Store`] is `object_store`'s trait with one method more. What holds for every
+//! [`Store`] is `object_store`'s trait with a few methods more. What holds for every
 //! implementation is written down as a suite, [`conformance`], that runs over all
 //! of them: a write is atomic and durable when it returns, of writers racing for
 //! one key or one `ETag` exactly one wins, a reader that pins an `ETag` never sees
@@ -17,13 +17,20 @@ pub mod memory;
 pub mod open;
 pub mod s3;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{Error, PutMode, PutResult, Result, UpdateVersion};
+use object_store::{
+    Error, GetOptions, GetRange, ObjectStore, PutMode, PutResult, Result, UpdateVersion,
+    coalesce_ranges,
+};
 
+use crate::limits::QUERY_COALESCE_BYTES;
 pub use json::{JsonError, Versioned, put_json_if, read_json};
 pub use open::{OpenError, StoreUrl, StreamUrl, open, open_parked};
 
@@ -50,12 +57,12 @@ impl From<Expected> for PutMode {
     }
 }
 
-/// An object store that can also take an object from a file.
+/// An object store that can also take an object from a file and read parts of one version.
 ///
 /// `put_multipart_opts` and copies are not implemented, by any of our stores: they
 /// know no conditions. Deleting an absent object succeeds.
 #[async_trait]
-pub trait Store: object_store::ObjectStore {
+pub trait Store: ObjectStore {
     /// Writes the whole of `file` as the object `path`, if what lies there is what was
     /// `expected`, in one step and in bounded memory.
     ///
@@ -71,6 +78,21 @@ pub trait Store: object_store::ObjectStore {
         expected: Expected,
     ) -> Result<PutResult>;
 
+    /// The bytes of some ranges of an object, all of the version that has this ETag, and how many bytes
+    /// were read for them: where each read costs a request, what lies between close ranges is read, too.
+    ///
+    /// # Errors
+    ///
+    /// As `get_opts`; [`Error::Precondition`] when the object is another by now.
+    async fn read_ranges(
+        &self,
+        path: &Path,
+        e_tag: Option<&str>,
+        ranges: &[Range<u64>],
+    ) -> Result<(Vec<Bytes>, usize)> {
+        read_by_requests(self, (path, e_tag), ranges).await
+    }
+
     /// A link by which anybody can read the object for a while; for stores that others reach.
     ///
     /// # Errors
@@ -81,6 +103,31 @@ pub trait Store: object_store::ObjectStore {
         let operation = format!("a link to {path}");
         Err(Error::NotImplemented { operation, implementer: self.to_string() })
     }
+}
+
+/// [`Store::read_ranges`] by requests, close ranges together.
+///
+/// # Errors
+///
+/// As there.
+pub async fn read_by_requests(
+    store: &(impl ObjectStore + ?Sized),
+    (path, e_tag): (&Path, Option<&str>),
+    ranges: &[Range<u64>],
+) -> Result<(Vec<Bytes>, usize)> {
+    let read_bytes = AtomicUsize::new(0);
+    let read = |range: Range<u64>| async {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            if_match: e_tag.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        let bytes = store.get_opts(path, options).await?.bytes().await?;
+        read_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        Ok::<_, Error>(bytes)
+    };
+    let parts = coalesce_ranges(ranges, read, QUERY_COALESCE_BYTES).await?;
+    Ok((parts, read_bytes.into_inner()))
 }
 
 /// What whoever follows a link is told of the object.

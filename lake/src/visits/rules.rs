@@ -98,8 +98,8 @@ impl State<'_> {
         let earlier = known.and_then(|known| self.out.visits.get(known.visit));
         let bridged = known.is_some_and(|known| !known.by_id) && !hit.is_user;
         let own = hit.client_id.map(|id| (id, IdRank::of(hit)));
-        let before = earlier
-            .filter(|visit| bridged && (visit.rank > IdRank::Fingerprint || own.is_none()));
+        let before =
+            earlier.filter(|visit| bridged && (visit.rank > IdRank::Fingerprint || own.is_none()));
         let (visitor, rank) = match before {
             Some(visit) => (visit.visitor, visit.rank),
             None => own.unwrap_or((hit.fingerprint, IdRank::Fingerprint)),

@@ -30,6 +30,8 @@ pub(super) struct Rows<'a> {
     pub(super) count: usize,
     /// Where the next page begins, if there is one.
     pub(super) next: Option<Cursor>,
+    /// Whether the data are others than those of the first page, where this is a later one.
+    pub(super) changed: Option<bool>,
 }
 
 /// What a row without hits shows: zeros, and no value where that is a rate.
@@ -54,17 +56,17 @@ pub(super) fn rows<'a>(
         } else {
             vec![Shown { bucket: 0, time: "", by: &[], metrics: &counted.totals }]
         };
-        return page(shown, question, question.order, None);
+        return page(shown, question, question.order, counted);
     }
     if !plan.by_time {
         let rows = counted.rows.iter();
         let shown = rows.map(|row| of_all_time(&row.by, &row.metrics));
-        return page(shown.collect(), question, question.order, counted.of_all);
+        return page(shown.collect(), question, question.order, counted);
     }
     let all = counted.combinations.iter();
     let top = all.map(|(by, metrics)| of_all_time(by, metrics)).collect();
     let order = question.order.filter(|order| order.key != Key::Time);
-    let top = page(top, question, order, counted.of_all);
+    let top = page(top, question, order, counted);
     let combinations: Vec<&[Value]> = top.shown.iter().map(|row| row.by).collect();
     let mut shown = filled(labels, &combinations, counted, zeros);
     sort(&mut shown, question.order);
@@ -97,16 +99,16 @@ fn filled<'a>(
 }
 
 /// The page of the rows that was asked for, in order; the rows after it are not put in order.
-/// `of_all` says that they are that page already, and how many there are.
+/// [`Counted::of_all`] says that they are that page already, and how many there are.
 fn page<'a>(
     mut rows: Vec<Shown<'a>>,
     question: &Question,
     order: Option<Order>,
-    of_all: Option<usize>,
+    &Counted { of_all, data, .. }: &Counted,
 ) -> Rows<'a> {
     let count = of_all.unwrap_or(rows.len());
     let mut before = if of_all.is_some() { 0 } else { question.offset };
-    if let (Some(Cursor { time, by, metrics }), None) = (&question.cursor, of_all) {
+    if let (Some(Cursor { time, by, metrics, .. }), None) = (&question.cursor, of_all) {
         let last = Shown { bucket: 0, time, by, metrics };
         rows.retain(|row| compare(order, row, &last) == Ordering::Greater);
         before = 0;
@@ -116,6 +118,9 @@ fn page<'a>(
         Some(count) => question.offset.saturating_add(rows.len()) < count,
         None => rows.len() > end,
     };
+    if let (Some(last), true) = (end.checked_sub(1), rows.len() > end && !timed(&rows)) {
+        keep_largest(&mut rows, order.unwrap_or(BY_FIRST), last);
+    }
     if rows.len() > end {
         // No two rows are equal.
         rows.select_nth_unstable_by(end, |left, right| compare(order, left, right));
@@ -123,14 +128,35 @@ fn page<'a>(
     }
     sort(&mut rows, order);
     let shown = rows.split_off(before.min(rows.len()));
+    let of_first = question.cursor.as_ref().map(|cursor| cursor.data);
     let cursor = |row: &Shown<'_>| Cursor {
         time: row.time.to_owned(),
         by: row.by.to_vec(),
         metrics: row.metrics.to_vec(),
+        data: of_first.unwrap_or(data),
     };
     let next = shown.last().filter(|_| has_more).map(cursor);
-    Rows { shown, count, next }
+    Rows { shown, count, next, changed: of_first.map(|of_first| of_first != data) }
 }
+
+/// Whether rows are put in order by their time, too.
+fn timed(rows: &[Shown<'_>]) -> bool {
+    rows.iter().any(|row| !row.time.is_empty())
+}
+
+/// Leaves out rows that come after the one at place `last` by a metric that they are ordered by alone:
+/// the texts of the others, which lie anywhere in memory, need not be compared.
+fn keep_largest(rows: &mut Vec<Shown<'_>>, order: Order, last: usize) {
+    if !matches!(order.key, Key::Metric(_)) {
+        return;
+    }
+    let (_, last, _) = rows.select_nth_unstable_by(last, |left, right| by_key(order, left, right));
+    let last = last.clone();
+    rows.retain(|row| by_key(order, row, &last) != Ordering::Greater);
+}
+
+/// The order of rows where none is asked for.
+const BY_FIRST: Order = Order { key: Key::Metric(0), descending: true };
 
 fn sort(rows: &mut [Shown<'_>], order: Option<Order>) {
     rows.sort_by(|left, right| compare(order, left, right));
@@ -139,10 +165,9 @@ fn sort(rows: &mut [Shown<'_>], order: Option<Order>) {
 /// By what was asked, then time, first metric from the largest, dimensions; null last.
 fn compare(order: Option<Order>, left: &Shown<'_>, right: &Shown<'_>) -> Ordering {
     let asked = order.map_or(Ordering::Equal, |order| by_key(order, left, right));
-    let first = Order { key: Key::Metric(0), descending: true };
     asked
         .then_with(|| left.time.cmp(right.time))
-        .then_with(|| by_key(first, left, right))
+        .then_with(|| by_key(BY_FIRST, left, right))
         .then_with(|| left.by.cmp(right.by))
 }
 

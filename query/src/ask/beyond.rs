@@ -12,10 +12,11 @@ use http::{HeaderName, HeaderValue};
 use lake::limits::{ATHENA_RUNS, QUERY_DATE_ATTEMPTS};
 use serde_json::json;
 
-use super::{Found, Given, Planned, Prepared};
+use super::{Found, Given, Planned, Prepared, Written};
 use crate::athena::{Athena, Execution, Lines, Sealed, State, data_version, read};
+use crate::count::Counted;
 use crate::handler::{
-    Answered, Failed, JSON, NO_SITE, Query, Request, failed_scan, fill_in_format,
+    Answered, Failed, JSON, NO_SITE, Query, Request, failed_scan, fill_in_format, has_changed,
 };
 use crate::question::{Engine, Parameters, Question};
 use crate::scan::{Listed, ScanError, Standing};
@@ -216,11 +217,12 @@ impl Query {
         prepared.work.says(Ok(beyond.sql));
         prepared.work.add_bytes(usize::try_from(execution.scanned_bytes).unwrap_or(usize::MAX));
         prepared.work.scanned();
-        let Standing { waiting, written_ms, .. } = beyond.standing;
+        let Standing { waiting, written_ms, version, .. } = beyond.standing;
         let as_of_ms = written_ms.unwrap_or_else(|| self.clock.now_ms());
+        let counted = Counted { data: version, ..counted };
         let found = Found { counted, compared, waiting, as_of_ms };
-        let (kind, written) = prepared.write(found)?;
-        Ok(Answered::new(200, kind, written.body))
+        let (kind, Written { body, changed, .. }) = prepared.write(found)?;
+        Ok(Answered::new(200, kind, body).with(changed.map(has_changed)))
     }
 }
 

@@ -172,8 +172,12 @@ impl<'a> Flags<'a> {
 
     /// Takes the mark from rows whose flag says no; rows without one keep it.
     pub(crate) fn drop_unset(&self, selected: &mut [bool]) {
-        for (row, selected) in selected.iter_mut().enumerate() {
-            *selected &= self.get(row) != Some(false);
+        let rows = selected.iter_mut().zip(self.0.values());
+        match self.0.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => rows.for_each(|(selected, set)| *selected &= set),
+            Some(nulls) => {
+                rows.zip(nulls).for_each(|((selected, set), valid)| *selected &= set | !valid);
+            }
         }
     }
 }

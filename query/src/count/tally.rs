@@ -52,14 +52,18 @@ impl Ids {
         }
     }
 
-    /// How many there are. The stable sort finds the runs that sorted partitions leave.
-    fn count(&mut self) -> usize {
-        let different = |(_, ids): &mut (u32, Vec<u64>)| {
+    /// Puts them in order, each once. The stable sort finds the runs that sorted partitions leave.
+    fn sort(&mut self) {
+        for (_, ids) in &mut self.parts {
             ids.sort();
             ids.dedup();
-            ids.len()
-        };
-        self.parts.iter_mut().map(different).sum()
+        }
+    }
+
+    /// How many there are.
+    fn count(&mut self) -> usize {
+        self.sort();
+        self.parts.iter().map(|(_, ids)| ids.len()).sum()
     }
 }
 
@@ -186,6 +190,11 @@ impl Tally {
         }
     }
 
+    /// Puts the ids of each cell in order, so that those of two tallies are merged soon.
+    pub fn sort_ids(&mut self) {
+        self.ids.iter_mut().for_each(Ids::sort);
+    }
+
     /// Adds what another counted.
     pub fn take_over(&mut self, other: Self) {
         let renamed: Vec<Vec<u32>> = self
@@ -297,4 +306,6 @@ pub struct Counted {
     /// How many combinations there are in all, where only those of the page that was asked for are
     /// here: somebody else put them in order and cut them.
     pub of_all: Option<usize>,
+    /// The version of the data that was counted ([`crate::scan::Listed::version`]).
+    pub data: u64,
 }

@@ -1,4 +1,5 @@
-//! The link to the next page (RFC 8288): the same question with the cursor, relative to its URL.
+//! What headers say of pages: the link to the next (RFC 8288), which is the same question with the
+//! cursor, relative to its URL; and whether the data have changed since the first.
 
 use aws_lambda_events::event::apigw::ApiGatewayV2httpRequest;
 use http::header::{HeaderName, LINK};
@@ -10,6 +11,14 @@ use crate::question::Question;
 
 /// What the link says anew: dates that move would make it another question tomorrow.
 const REPLACED: [&str; 6] = ["cursor", "offset", "from", "to", "period", "date"];
+
+/// Said with each page that a cursor asks for; in JSON `changed` says it, too.
+const CHANGED: HeaderName = HeaderName::from_static("hitlake-changed");
+
+/// Whether the data are others by now than those of the first page.
+pub(crate) fn has_changed(changed: bool) -> (HeaderName, HeaderValue) {
+    (CHANGED, HeaderValue::from_static(if changed { "true" } else { "false" }))
+}
 
 /// The header; none for a question in a body, and where it would be too long.
 pub(crate) fn next(

@@ -27,7 +27,7 @@ const PREFLIGHT_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST
 const PREFLIGHT_HEADERS: HeaderValue =
     HeaderValue::from_static("authorization, content-type, if-none-match");
 const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("request-id, location, link, etag, retry-after");
+    HeaderValue::from_static("request-id, location, link, etag, retry-after, hitlake-changed");
 /// What decides about an answer besides its URL.
 const VARIES_BY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, authorization");
 const PROBLEM: &str = "application/problem+json";

@@ -1,7 +1,8 @@
 //! Cursors: the place in the order of rows after which the next page begins.
 //!
 //! A cursor holds the last row's own values of what rows are ordered by, not a number of rows, so
-//! that rows which come or go before it move nothing.
+//! that rows which come or go before it move nothing; and the version of the data that the first
+//! page was made of, so that a later one can say whether they are others by now.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,6 +22,8 @@ pub struct Cursor {
     pub by: Vec<Value>,
     /// Values of its metrics.
     pub metrics: Vec<Option<f64>>,
+    /// Version of the data of the first page ([`crate::scan::Listed::version`]).
+    pub data: u64,
 }
 
 impl Cursor {
@@ -36,7 +39,7 @@ impl Cursor {
         // Bits, so that the very number comes back.
         let metrics: Vec<Option<u64>> =
             self.metrics.iter().map(|it| it.map(f64::to_bits)).collect();
-        let whole = json!([question.digest(), self.time, by, metrics]);
+        let whole = json!([question.digest(), self.time, by, metrics, self.data]);
         URL_SAFE_NO_PAD.encode(whole.to_string())
     }
 
@@ -56,7 +59,7 @@ impl Cursor {
 
 fn decode(text: &str) -> Option<(u64, Cursor)> {
     let whole: Json = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let [digest, time, by, metrics] = whole.as_array()?.as_slice() else { return None };
+    let [digest, time, by, metrics, data] = whole.as_array()?.as_slice() else { return None };
     let value = |value: &Json| match value {
         Json::Null => Some(Value::Null),
         Json::String(text) => Some(Value::Text(text.as_str().into())),
@@ -72,6 +75,7 @@ fn decode(text: &str) -> Option<(u64, Cursor)> {
             time: time.as_str()?.to_owned(),
             by: by.as_array()?.iter().map(value).collect::<Option<_>>()?,
             metrics: metrics.as_array()?.iter().map(metric).collect::<Option<_>>()?,
+            data: data.as_u64()?,
         },
     ))
 }

@@ -13,7 +13,7 @@ use lake::orders::Orders;
 use object_store::path::Path;
 
 use super::Scanner;
-use super::decode::{self, Pending, Rows, on_thread, schema_of};
+use super::decode::{self, Pending, Rows, schema_of};
 use super::error::ScanError;
 use super::list::{self, Objects};
 use super::memory::Memory;
@@ -250,7 +250,7 @@ async fn try_count(
     };
     match groups.into_iter().next() {
         Some((_, part, pieces)) => read(scanner, plan, part, pieces, count).await?,
-        None => on_thread(&scanner.cpu, move || count(Vec::new())).await?,
+        None => scanner.threads.run(move || count(Vec::new())).await?,
     }
     Ok(waiting)
 }
@@ -306,22 +306,26 @@ async fn count_apart(
     let mut counter = Counter::new(Arc::clone(&date.plan));
     while let Some((at, rows)) = reads.try_next().await? {
         let (date, pool) = (Arc::clone(date), Arc::clone(pool));
-        counter = on_thread(&scanner.cpu, move || {
-            pool.grow(&mut counter, |counter| date.count(counter, at, &rows))?;
-            Ok(counter)
-        })
-        .await?;
+        counter = scanner
+            .threads
+            .run(move || {
+                pool.grow(&mut counter, |counter| date.count(counter, at, &rows))?;
+                Ok(counter)
+            })
+            .await?;
     }
     let (date, pool) = (Arc::clone(date), Arc::clone(pool));
-    on_thread(&scanner.cpu, move || {
-        pool.grow(&mut counter, |counter| {
-            date.count_worked_out(counter)?;
-            counter.end_date()
-        })?;
-        pool.add(counter);
-        Ok(())
-    })
-    .await
+    scanner
+        .threads
+        .run(move || {
+            pool.grow(&mut counter, |counter| {
+                date.count_worked_out(counter)?;
+                counter.end_date()
+            })?;
+            pool.add(counter);
+            Ok(())
+        })
+        .await
 }
 
 /// The columns of the plan of some pieces, taken as they are decoded.

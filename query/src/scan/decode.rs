@@ -14,7 +14,7 @@ use parquet::DecodeResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Scanner;
 use super::dictionary::{self, Fetched};
@@ -196,7 +196,7 @@ pub(super) async fn read<T: Send + 'static>(
             }
         };
         let (opened, schema) = (Arc::clone(opened), Arc::clone(schema));
-        let step = on_thread(&scanner.cpu, move || {
+        let step = scanner.threads.run(move || {
             let mut bytes = bytes.into_iter();
             for pending in &mut pending {
                 let own: Vec<Bytes> = bytes.by_ref().take(pending.needs.len()).collect();
@@ -224,19 +224,4 @@ async fn room(scanner: &Scanner, ranges: &[Range<u64>]) -> Option<OwnedSemaphore
     let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(QUERY_BUFFERED_KIB);
     // The semaphore is never closed; without a permit the read is merely not held back.
     Arc::clone(&scanner.buffers).acquire_many_owned(kib).await.ok()
-}
-
-/// Runs work for a processor, as much at once as there are processors.
-pub(super) async fn on_thread<T: Send + 'static>(
-    cpu: &Arc<Semaphore>,
-    work: impl FnOnce() -> Result<T, ScanError> + Send + 'static,
-) -> Result<T, ScanError> {
-    let cpu = Arc::clone(cpu);
-    // A task of its own: a future that nobody polls for the moment must not keep a permit.
-    let task = tokio::spawn(async move {
-        // The semaphore is never closed; without a permit the work is merely not held back.
-        let _permit = cpu.acquire_owned().await.ok();
-        tokio::task::spawn_blocking(work).await?
-    });
-    task.await?
 }

@@ -29,9 +29,9 @@ pub enum ScanError {
         /// How many bytes there may be.
         limit: usize,
     },
-    /// A thread of ours ended.
+    /// Work on a thread of ours gave no answer.
     #[error("counting: {0}")]
-    Thread(#[from] tokio::task::JoinError),
+    Thread(#[from] tokio::sync::oneshot::error::RecvError),
 }
 
 impl ScanError {

@@ -1,12 +1,10 @@
-//! Reads of byte ranges, close ones together, all pinned to one version of the object.
+//! Reads of byte ranges, all pinned to one version of the object.
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use lake::limits::QUERY_COALESCE_BYTES;
 use lake::store::StoreRef;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, coalesce_ranges};
 
 use super::error::ScanError;
 use crate::work::Work;
@@ -19,22 +17,10 @@ pub(super) async fn fetch(
     ranges: &[Range<u64>],
     work: &Work,
 ) -> Result<Vec<Bytes>, ScanError> {
-    let read = |range: Range<u64>| async move {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            if_match: e_tag.map(str::to_owned),
-            ..GetOptions::default()
-        };
-        let got = store.get_opts(path, options).await;
-        let bytes = match got {
-            Ok(got) => got.bytes().await,
-            Err(error) => Err(error),
-        }
-        .map_err(|error| ScanError::reading(path, error))?;
-        work.add_bytes(bytes.len());
-        Ok(bytes)
-    };
-    coalesce_ranges(ranges, read, QUERY_COALESCE_BYTES).await
+    let read = store.read_ranges(path, e_tag, ranges).await;
+    let (parts, read_bytes) = read.map_err(|error| ScanError::reading(path, error))?;
+    work.add_bytes(read_bytes);
+    Ok(parts)
 }
 
 /// The bytes of each range out of an object's bytes.

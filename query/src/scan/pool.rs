@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 
 use super::error::ScanError;
 use super::memory::Memory;
+use super::threads::Threads;
 use crate::count::{Counted, Counter, Tally};
 use crate::plan::Plan;
 
@@ -62,12 +63,26 @@ impl Pool {
         self.idle().push(counter);
     }
 
-    /// Everything that was counted.
-    pub(super) fn take_counted(&self) -> Counted {
-        let mut counters = std::mem::take(&mut *self.idle()).into_iter().map(Counter::into_tally);
-        let mut tally = counters.next().unwrap_or_else(|| Tally::new(&self.plan));
-        counters.for_each(|other| tally.take_over(other));
-        tally.into_counted(&self.plan)
+    /// Everything that was counted, once no more dates are. What each counter can put in order by
+    /// itself is done side by side.
+    pub(super) async fn take_counted(&self, threads: &Threads) -> Result<Counted, ScanError> {
+        let counters = std::mem::take(&mut *self.idle());
+        let sorted = counters.into_iter().map(|counter| {
+            threads.run(move || {
+                let mut tally = counter.into_tally();
+                tally.sort_ids();
+                Ok(tally)
+            })
+        });
+        let tallies = futures_util::future::try_join_all(sorted).await?;
+        let plan = Arc::clone(&self.plan);
+        let together = move || {
+            let mut tallies = tallies.into_iter();
+            let mut tally = tallies.next().unwrap_or_else(|| Tally::new(&plan));
+            tallies.for_each(|other| tally.take_over(other));
+            Ok(tally.into_counted(&plan))
+        };
+        threads.run(together).await
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Counter>> {

@@ -20,6 +20,8 @@ use crate::plan::Plan;
 /// What the table is like on some dates.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
+    /// The version of the data, as a scan has it.
+    pub(crate) version: u64,
     /// Names and ETags of the table objects, in their order.
     pub(crate) objects: Vec<String>,
     /// The first date that has any.
@@ -122,7 +124,7 @@ impl Scanner {
         listed: &Listed,
     ) -> Result<Standing, ScanError> {
         let (objects, hidden) = &listed.lists;
-        let mut standing = Standing::default();
+        let mut standing = Standing { version: listed.version, ..Standing::default() };
         let Some((plan, _)) = sites.first() else { return Ok(standing) };
         let mut opens = Vec::new();
         for (dt, objects) in objects {

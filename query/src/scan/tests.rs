@@ -203,7 +203,7 @@ fn a_date_replaced_while_it_is_read_is_read_again() {
         let sites = [(Arc::clone(&plan), vec![DAY])];
         let listed = scanner.list(&sites, None).await.unwrap();
         let again = scanner.scan(&sites, listed, &scanner.memory()).await.unwrap();
-        assert_eq!(pool.take_counted().totals, again.counted.totals);
+        assert_eq!(pool.take_counted(&scanner.threads).await.unwrap().totals, again.counted.totals);
     });
 }
 

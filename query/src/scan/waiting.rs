@@ -19,7 +19,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::Scanner;
 use super::date::Parts;
-use super::decode::{self, Pending, Rows, on_thread, schema_of};
+use super::decode::{self, Pending, Rows, schema_of};
 use super::error::ScanError;
 use super::links::{LINKS, touched};
 use super::memory::{Held, Memory};
@@ -139,14 +139,16 @@ pub(super) async fn work_out(
     let schema = schema_of(&plan.columns);
     let mut goals = Goals::default();
     goals.add(plan.site, &plan.goals);
-    let rows = on_thread(&scanner.cpu, move || {
-        let whole = schema_for_reading();
-        let kept = |batch: &RecordBatch| Ok(orders.apply(dt, adapt(batch, &whole)?)?.0);
-        let raw: Vec<RecordBatch> = raw.iter().map(kept).collect::<Result<_, ScanError>>()?;
-        let assembled = assemble(&concat_batches(&whole, &raw)?, &goals)?;
-        decode::adapt_rows(&assembled.rows, &schema)
-    })
-    .await?;
+    let rows = scanner
+        .threads
+        .run(move || {
+            let whole = schema_for_reading();
+            let kept = |batch: &RecordBatch| Ok(orders.apply(dt, adapt(batch, &whole)?)?.0);
+            let raw: Vec<RecordBatch> = raw.iter().map(kept).collect::<Result<_, ScanError>>()?;
+            let assembled = assemble(&concat_batches(&whole, &raw)?, &goals)?;
+            decode::adapt_rows(&assembled.rows, &schema)
+        })
+        .await?;
     let held = memory.hold(rows.get_array_memory_size())?;
     Ok(Some(WorkedOut { rows, skip, held }))
 }
@@ -166,7 +168,7 @@ async fn touched_rows(
         .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
         .collect();
     let standing = flat(standing);
-    let touched = on_thread(&scanner.cpu, move || {
+    let touched = scanner.threads.run(move || {
         let mut seeds = waiting;
         seeds.extend(covered(&covering, dt, &standing)?);
         Ok(if seeds.is_empty() { None } else { Some(touched(&standing, &seeds)?) })

@@ -53,6 +53,9 @@ async fn ranges(store: &StoreRef, path: &Path) {
     }
     let many = store.get_ranges(path, &[8..10, 0..2, 4..5]).await.unwrap();
     assert_eq!(many, ["89", "01", "4"]);
+    let (many, read_bytes) = store.read_ranges(path, None, &[8..10, 0..2, 4..5]).await.unwrap();
+    assert_eq!(many, ["89", "01", "4"]);
+    assert!((5..=10).contains(&read_bytes), "the parts, and at most what lies between");
     let head = store.get_opts(path, GetOptions::new().with_head(true)).await.unwrap();
     assert_eq!(head.meta.size, 10);
 }
@@ -82,7 +85,9 @@ async fn replaced_while_reading(store: &StoreRef, path: &Path, e_tag: &str) {
     assert_precondition(store.get_opts(path, pinned()).await);
     assert_precondition(store.get_opts(path, pinned().with_range(Some(0..2))).await);
     assert_precondition(store.get_opts(path, pinned().with_range(Some(8..10))).await);
+    assert_precondition(store.read_ranges(path, Some(e_tag), &[0..2, 8..10]).await);
     let opened = store.get(path).await.unwrap();
     store.delete(path).await.unwrap();
     assert_eq!(opened.bytes().await.unwrap(), "short");
+    assert_not_found(store.read_ranges(path, Some(e_tag), &[0..2, 8..10]).await);
 }

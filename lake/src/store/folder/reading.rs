@@ -36,6 +36,21 @@ pub(super) fn get(file: PathBuf, path: Path, options: &GetOptions) -> Result<Get
     Ok(GetResult { payload, meta, range, attributes, extensions })
 }
 
+/// Several parts of one version.
+pub(super) fn parts(
+    file: PathBuf,
+    path: Path,
+    options: &GetOptions,
+    ranges: &[Range<u64>],
+) -> Result<Vec<Bytes>> {
+    let (mut opened, meta) = open(&file, path)?;
+    options.check_preconditions(&meta)?;
+    let part = |range| {
+        part(&mut opened, range).map_err(|error| io_error(NAME, "cannot read", &file, error))
+    };
+    ranges.iter().map(part).collect()
+}
+
 fn open(file: &FilePath, path: Path) -> Result<(File, ObjectMeta)> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Error::NotFound { path: path.to_string(), source: error.into() },

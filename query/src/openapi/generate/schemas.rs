@@ -91,6 +91,7 @@ fn answer() -> Json {
     let properties = &mut answer["properties"];
     properties["site"] = json!({"type": "integer"});
     properties["sites"] = list(json!({"type": "integer"}));
+    properties["changed"] = json!({"type": "boolean"});
     properties["compare"] = compare;
     properties["explain"] = reference("schemas", "Explained");
     answer
