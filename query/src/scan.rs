@@ -17,6 +17,7 @@ mod list;
 mod listing;
 mod memory;
 mod open;
+mod parts;
 mod pool;
 mod prune;
 mod standing;
@@ -61,6 +62,8 @@ pub struct Scanner {
     buffers: Arc<Semaphore>,
     /// For dates whose waiting hits are worked out.
     waiting: Semaphore,
+    /// For dates whose rows are read while it is found out which of them stand as they are.
+    beside: Semaphore,
     orders: OrderBook,
     /// Bytes of memory for one question.
     memory_bytes: usize,
@@ -92,6 +95,7 @@ impl Scanner {
             threads: Threads::new(),
             buffers: Arc::new(Semaphore::new(QUERY_BUFFERED_KIB as usize)),
             waiting: Semaphore::new(waiting::CONCURRENT_DATES),
+            beside: Semaphore::new(waiting::CONCURRENT_DATES),
             memory_bytes: MAX_COUNTED_BYTES,
         }
     }

@@ -117,6 +117,41 @@ fn a_quarter_of_large_objects_waits_three_times_cold_and_twice_warm() {
 }
 
 #[test]
+fn a_quarter_with_hits_that_wait_waits_four_times_cold_and_three_times_warm() {
+    runtime().block_on(async {
+        let memory: StoreRef = Arc::new(MemoryStore::new());
+        let house = House::new_over(&memory).await;
+        large_date(&house, 1, 3).await;
+        let distant = quarter(&house, &memory).await;
+        let headers = json!({"authorization": format!("Bearer {}", house.token)});
+        let asked = "/v1/sites/1/metrics?period=range&date=last90&bots=include&metrics=";
+        let pageviews = |body: &str| -> u64 {
+            let body: Value = serde_json::from_str(body).unwrap();
+            body["totals"]["pageviews"].as_u64().unwrap()
+        };
+        let fresh = || house.query_over(&(Arc::new(distant.clone()) as StoreRef));
+        let (_, body) = ask(&fresh(), &format!("{asked}pageviews"), &headers).await;
+        let merged = pageviews(&body);
+        assert!(merged > 0);
+        let agent = json!({"user-agent": BROWSER});
+        let hit = json!({"v": 1, "site": 1, "kind": "pageview", "url": "https://shop.example/"});
+        let before = house.records().len();
+        house.request(http_event("POST", "/hit", &agent, &hit.to_string(), "192.0.2.1")).await;
+        house.append(batch("shardId-000000000000", before, &house.records()[before..])).await;
+        for question in ["pageviews", "pageviews,visits,visitors,exits&by=entry_page,device"] {
+            let query = fresh();
+            distant.take_counts();
+            for at_most in [4, 3] {
+                let (status, body) = ask(&query, &format!("{asked}{question}"), &headers).await;
+                assert_eq!((status, pageviews(&body)), (200, merged + 1), "{question}");
+                let (calls, in_sequence, _) = distant.take_counts();
+                assert!(in_sequence <= at_most, "{question}: {in_sequence} of {calls} in sequence");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_refused_request_is_answered_by_the_tokens_alone() {
     runtime().block_on(async {
         let memory: StoreRef = Arc::new(MemoryStore::new());

@@ -17,7 +17,8 @@ use super::decode::{self, Pending, Rows, schema_of};
 use super::error::ScanError;
 use super::list::{self, Objects};
 use super::memory::Memory;
-use super::open::{self, Opened};
+use super::open::Opened;
+use super::parts::Parts;
 use super::pool::Pool;
 use super::prune::{Piece, pieces};
 use super::together;
@@ -42,7 +43,7 @@ pub(super) async fn count_sites(
     let mut parts = None;
     if let (Some(plan), true, false) = (plans.first(), plans.len() > 1, any_hidden) {
         let counted = async {
-            let opened = open_parts(scanner, plan, &objects).await?;
+            let opened = Parts::open(scanner, plan, &objects).await?;
             Ok((together::count(scanner, &plans, dt, &opened, pool).await?, opened))
         };
         match counted.await {
@@ -119,68 +120,10 @@ async fn list_again(
     Ok(listed.remove(&dt).unwrap_or_default())
 }
 
-/// A date's objects, opened.
-#[derive(Clone)]
-pub(super) struct Parts {
-    /// Table objects.
-    pub(super) table: Vec<Arc<Opened>>,
-    /// The hot objects that these do not hold.
-    pub(super) hot: Vec<Arc<Opened>>,
-}
-
-/// What a site's answer about a date is made of; nothing where orders cover the whole date.
-#[derive(Default)]
-struct OpenedDate {
-    table: Vec<Arc<Opened>>,
-    /// What hits that wait change; none when none is the site's.
-    worked_out: Option<WorkedOut>,
-    /// Hits wait to be merged.
-    waiting: bool,
-}
-
-async fn open_date(
-    scanner: &Scanner,
-    plan: &Arc<Plan>,
-    (dt, hidden): (Date, &Orders),
-    (objects, parts): (&Objects, Option<Parts>),
-    memory: &Arc<Memory>,
-) -> Result<OpenedDate, ScanError> {
-    if hidden.cover_date(plan.site, dt) {
-        return Ok(OpenedDate::default());
-    }
-    let parts = match parts {
-        Some(parts) => parts,
-        None => open_parts(scanner, plan, objects).await?,
-    };
+/// What orders of erasure hide of a site in a date's objects, of which nothing was left out yet.
+fn hidden_of(plan: &Plan, parts: &Parts, (dt, hidden): (Date, &Orders)) -> Hidden {
     let in_table = hidden_in(&parts.table, plan.site, hidden);
-    let hidden = Hidden { dt, in_table, orders: hidden.clone() };
-    let worked_out = waiting::work_out((scanner, memory), plan, &parts, hidden).await?;
-    Ok(OpenedDate { table: parts.table, worked_out, waiting: !parts.hot.is_empty() })
-}
-
-/// Opens the table objects of a date, and the hot objects that they do not hold.
-async fn open_parts(scanner: &Scanner, plan: &Plan, objects: &Objects) -> Result<Parts, ScanError> {
-    let (table, hot) = open_table(scanner, plan, objects).await?;
-    let hot = waiting::open_hot(scanner, plan, hot).await?;
-    Ok(Parts { table, hot })
-}
-
-/// Opens the table objects of a date; names the hot objects that they do not hold.
-pub(super) async fn open_table(
-    scanner: &Scanner,
-    plan: &Plan,
-    objects: &Objects,
-) -> Result<(Vec<Arc<Opened>>, Vec<Path>), ScanError> {
-    let mut opens = Vec::new();
-    for part in &objects.parts {
-        opens.push(open::table(&scanner.store, &scanner.footers, part, &plan.work));
-    }
-    let table: Vec<Arc<Opened>> =
-        futures_util::future::try_join_all(opens).await?.into_iter().map(Arc::new).collect();
-    // Of several parts each holds its own sites of a hot object; what one lacks may be the site's.
-    let held = |path| !table.is_empty() && table.iter().all(|it| it.footer.holds.contains(path));
-    let hot = objects.hot.iter().filter(|path| !held(path)).cloned().collect();
-    Ok((table, hot))
+    Hidden { dt, in_table, orders: hidden.clone() }
 }
 
 async fn try_rows(
@@ -190,10 +133,14 @@ async fn try_rows(
     objects: &Objects,
     memory: &Arc<Memory>,
 ) -> Result<Vec<RecordBatch>, ScanError> {
-    let OpenedDate { table, worked_out, .. } =
-        open_date(scanner, plan, asked, (objects, None), memory).await?;
+    if asked.1.cover_date(plan.site, asked.0) {
+        return Ok(Vec::new());
+    }
+    let parts = Parts::open(scanner, plan, objects).await?;
+    let hidden = hidden_of(plan, &parts, asked);
+    let worked_out = waiting::work_out((scanner, memory), plan, &parts, hidden).await?;
     let columns = (plan.site, plan.columns.as_slice());
-    let (read, held) = waiting::read((scanner, memory), columns, &table, None).await?;
+    let (read, held) = waiting::read((scanner, memory), columns, &parts.table, None).await?;
     held.keep();
     let mut out = Vec::new();
     for (at, rows) in read.into_iter().enumerate() {
@@ -223,46 +170,91 @@ async fn try_count(
     opened: (&Objects, Option<Parts>),
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
-    let OpenedDate { table, worked_out, waiting } =
-        open_date(scanner, plan, (dt, hidden), opened, pool.memory()).await?;
-    let date = Arc::new(CountedDate {
-        plan: Arc::clone(plan),
-        day: plan.calendar.day_of_partition(dt),
-        worked_out,
-    });
-    let groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)> = table
+    if hidden.cover_date(plan.site, dt) {
+        return Ok(false);
+    }
+    let parts = match opened {
+        (_, Some(parts)) => parts,
+        (objects, None) => Parts::open(scanner, plan, objects).await?,
+    };
+    let groups: Vec<Group<'_>> = parts
+        .table
         .iter()
         .enumerate()
         .flat_map(|(at, part)| in_groups(plan, part).into_iter().map(move |it| (at, part, it)))
         .collect();
-    if groups.len() > 1 {
-        count_apart(scanner, &date, groups, pool).await?;
-        return Ok(waiting);
+    let date = CountedDate::of(plan, dt);
+    let hidden = hidden_of(plan, &parts, (dt, hidden));
+    if !parts.hot.is_empty() || !hidden.in_table.is_empty() {
+        count_beside(scanner, date, (&parts, hidden), groups, pool).await?;
+    } else if groups.len() > 1 {
+        count_apart(scanner, date, (None, groups), pool).await?;
+    } else {
+        for (at, part, pieces) in groups {
+            let (date, pool) = (date.clone(), Arc::clone(pool));
+            let count = move |rows: Vec<Rows>| date.count_whole((at, &rows), &pool);
+            read(scanner, plan, part, pieces, count).await?;
+        }
     }
-    // All rows are there at once, so that nothing that was counted must be taken back.
-    let at = groups.first().map_or(0, |group| group.0);
-    let (of_date, of_question) = (Arc::clone(&date), Arc::clone(pool));
-    let count = move |rows: Vec<Rows>| {
-        of_question.count(&of_date.plan, |counter| {
-            of_date.count(counter, at, &rows)?;
-            of_date.count_worked_out(counter)
-        })
+    Ok(!parts.hot.is_empty())
+}
+
+/// Rows that are read together: the number of their table object, the object, their pieces.
+type Group<'a> = (usize, &'a Arc<Opened>, Vec<Piece>);
+
+/// Counts a date of which not all rows stand as they are. While it is found out which, the first are
+/// read.
+async fn count_beside(
+    scanner: &Scanner,
+    date: CountedDate,
+    (parts, hidden): (&Parts, Hidden),
+    groups: Vec<Group<'_>>,
+    pool: &Arc<Pool>,
+) -> Result<(), ScanError> {
+    let plan = &date.plan;
+    let mut groups = groups.into_iter();
+    let first = async {
+        let Some((at, part, pieces)) = groups.next() else { return Ok((0, Vec::new())) };
+        read(scanner, plan, part, pieces, move |rows| Ok((at, rows))).await
     };
-    match groups.into_iter().next() {
-        Some((_, part, pieces)) => read(scanner, plan, part, pieces, count).await?,
-        None => scanner.threads.run(move || count(Vec::new())).await?,
+    let working_out = waiting::work_out((scanner, pool.memory()), plan, parts, hidden);
+    // What is read beside lies in memory meanwhile: of all that wait only a few dates do so.
+    let (worked_out, first) = match scanner.beside.try_acquire() {
+        Ok(_turn) => futures_util::future::try_join(working_out, first).await?,
+        Err(_) => (working_out.await?, first.await?),
+    };
+    let date = CountedDate { worked_out: worked_out.map(Arc::new), ..date };
+    if groups.len() > 0 {
+        return count_apart(scanner, date, (Some(first), groups.collect()), pool).await;
     }
-    Ok(waiting)
+    let pool = Arc::clone(pool);
+    scanner.threads.run(move || date.count_whole((first.0, &first.1), &pool)).await
 }
 
 /// A date whose objects are opened.
+#[derive(Clone)]
 struct CountedDate {
     plan: Arc<Plan>,
     day: Option<u32>,
-    worked_out: Option<WorkedOut>,
+    worked_out: Option<Arc<WorkedOut>>,
 }
 
 impl CountedDate {
+    /// One of which no row is known to stand otherwise than it is.
+    fn of(plan: &Arc<Plan>, dt: Date) -> Self {
+        let day = plan.calendar.day_of_partition(dt);
+        Self { plan: Arc::clone(plan), day, worked_out: None }
+    }
+
+    /// Counts all its rows, those of the table being there at once, so that nothing that was counted
+    /// must be taken back.
+    fn count_whole(&self, (part, rows): (usize, &[Rows]), pool: &Pool) -> Result<(), ScanError> {
+        pool.count(&self.plan, |counter| {
+            self.count(counter, part, rows)?;
+            self.count_worked_out(counter)
+        })
+    }
+
     /// Counts rows of the table object with number `part`, but those that were worked out anew.
     fn count(&self, counter: &mut Counter, part: usize, rows: &[Rows]) -> Result<(), ArrowError> {
         let skip = self.worked_out.as_ref().and_then(|worked_out| worked_out.skip.get(part));
@@ -294,18 +286,20 @@ pub(super) fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Or
 /// read: it is forgotten where an object is replaced meanwhile.
 async fn count_apart(
     scanner: &Scanner,
-    date: &Arc<CountedDate>,
-    groups: Vec<(usize, &Arc<Opened>, Vec<Piece>)>,
+    date: CountedDate,
+    (first, groups): (Option<(usize, Vec<Rows>)>, Vec<Group<'_>>),
     pool: &Arc<Pool>,
 ) -> Result<(), ScanError> {
+    let plan = Arc::clone(&date.plan);
     let mut reads = Vec::new();
     for (at, part, pieces) in groups {
-        reads.push(read(scanner, &date.plan, part, pieces, move |rows| Ok((at, rows))));
+        reads.push(read(scanner, &plan, part, pieces, move |rows| Ok((at, rows))));
     }
-    let mut reads = futures_util::stream::iter(reads).buffered(READ_AHEAD);
+    let reads = futures_util::stream::iter(reads).buffered(READ_AHEAD);
+    let mut reads = futures_util::stream::iter(first.map(Ok)).chain(reads);
     let mut counter = Counter::new(Arc::clone(&date.plan));
     while let Some((at, rows)) = reads.try_next().await? {
-        let (date, pool) = (Arc::clone(date), Arc::clone(pool));
+        let (date, pool) = (date.clone(), Arc::clone(pool));
         counter = scanner
             .threads
             .run(move || {
@@ -314,7 +308,7 @@ async fn count_apart(
             })
             .await?;
     }
-    let (date, pool) = (Arc::clone(date), Arc::clone(pool));
+    let pool = Arc::clone(pool);
     scanner
         .threads
         .run(move || {
@@ -342,13 +336,13 @@ async fn read<T: Send + 'static>(
     decode::read(scanner, opened, pending, (Some(plan.site), &schema), take).await
 }
 
-/// Bytes of the columns of the plan in a piece's row group.
-pub(super) fn needed_bytes(plan: &Plan, opened: &Opened, piece: &Piece) -> u64 {
+/// Bytes of some columns in a piece's row group.
+pub(super) fn needed_bytes(names: &[&str], opened: &Opened, piece: &Piece) -> u64 {
     let metadata = opened.footer.metadata.metadata();
     let columns = metadata.row_groups().get(piece.row_group).map(|group| group.columns());
     let ours = columns.into_iter().flatten().filter(|column| {
         let path = column.column_path().parts();
-        path.first().is_some_and(|name| plan.columns.contains(&name.as_str()))
+        path.first().is_some_and(|name| names.contains(&name.as_str()))
     });
     ours.map(|column| u64::try_from(column.compressed_size()).unwrap_or_default()).sum()
 }
@@ -359,7 +353,7 @@ fn in_groups(plan: &Plan, opened: &Opened) -> Vec<Vec<Piece>> {
     let mut room = 0;
     for piece in pieces(opened.footer.metadata.metadata(), plan.site) {
         plan.work.add_row_group();
-        let bytes = needed_bytes(plan, opened, &piece);
+        let bytes = needed_bytes(&plan.columns, opened, &piece);
         match groups.last_mut() {
             Some(group) if bytes <= room => group.push(piece),
             _ => {

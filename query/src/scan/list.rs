@@ -22,7 +22,7 @@ pub(super) struct Objects {
     /// Table objects.
     pub(super) parts: Vec<ObjectMeta>,
     /// Hot objects, held by the table or not.
-    pub(super) hot: Vec<Path>,
+    pub(super) hot: Vec<ObjectMeta>,
 }
 
 /// The objects of some dates, in one round trip; in two where hits of earlier dates wait.
@@ -66,7 +66,7 @@ fn is_part(path: &Path) -> bool {
 }
 
 /// The last dates are those that nearly always have some: they are listed without asking.
-async fn hot(store: &StoreRef, dates: &[Date]) -> Result<Vec<(Date, Vec<Path>)>, ScanError> {
+async fn hot(store: &StoreRef, dates: &[Date]) -> Result<Vec<(Date, Vec<ObjectMeta>)>, ScanError> {
     let (earlier, last) = dates.split_at(dates.len().saturating_sub(FEW_DATES));
     let of_last = hot_of_each(store, last.to_vec());
     let of_earlier = async {
@@ -87,7 +87,7 @@ async fn hot(store: &StoreRef, dates: &[Date]) -> Result<Vec<(Date, Vec<Path>)>,
 async fn hot_of_each(
     store: &StoreRef,
     dates: Vec<Date>,
-) -> Result<Vec<(Date, Vec<Path>)>, ScanError> {
+) -> Result<Vec<(Date, Vec<ObjectMeta>)>, ScanError> {
     let mut lists = Vec::new();
     for dt in dates {
         lists.push(hot_of(store, dt));
@@ -95,10 +95,10 @@ async fn hot_of_each(
     futures_util::stream::iter(lists).buffered(CONCURRENT_LISTS).try_collect().await
 }
 
-async fn hot_of(store: &StoreRef, dt: Date) -> Result<(Date, Vec<Path>), ScanError> {
+async fn hot_of(store: &StoreRef, dt: Date) -> Result<(Date, Vec<ObjectMeta>), ScanError> {
     let prefix = layout::date_prefix(layout::HOT, dt);
     let listed: Result<Vec<ObjectMeta>, _> = store.list(Some(&prefix)).try_collect().await;
-    let listed = listed.map_err(|error| ScanError::Store(prefix, error))?;
-    let paths = listed.into_iter().map(|object| object.location);
-    Ok((dt, paths.filter(|path| layout::batch_of(path).is_some()).collect()))
+    let mut listed = listed.map_err(|error| ScanError::Store(prefix, error))?;
+    listed.retain(|object| layout::batch_of(&object.location).is_some());
+    Ok((dt, listed))
 }

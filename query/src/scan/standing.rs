@@ -9,10 +9,11 @@ use jiff::civil::Date;
 use lake::limits::QUERY_CONCURRENT_DATES;
 use object_store::path::Path;
 
-use super::date::{hidden_in, needed_bytes, open_table};
+use super::date::{hidden_in, needed_bytes};
 use super::error::ScanError;
 use super::list::Objects;
 use super::open::Opened;
+use super::parts::open_table;
 use super::prune::pieces;
 use super::{Listed, Scanner, Sites};
 use crate::plan::Plan;
@@ -97,7 +98,10 @@ impl Scanner {
         for (plan, _) in sites.iter().filter(|(_, partitions)| partitions.contains(&dt)) {
             for part in &parts {
                 let pieces = pieces(part.footer.metadata.metadata(), plan.site);
-                bytes += pieces.iter().map(|piece| needed_bytes(plan, part, piece)).sum::<u64>();
+                bytes += pieces
+                    .iter()
+                    .map(|piece| needed_bytes(&plan.columns, part, piece))
+                    .sum::<u64>();
             }
         }
         Ok(bytes)

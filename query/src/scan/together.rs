@@ -8,10 +8,11 @@ use jiff::civil::Date;
 use lake::limits::QUERY_READ_BYTES;
 
 use super::Scanner;
-use super::date::{Parts, needed_bytes};
+use super::date::needed_bytes;
 use super::decode::{self, Pending, Rows, of_site, schema_of};
 use super::error::ScanError;
 use super::open::Opened;
+use super::parts::Parts;
 use super::pool::Pool;
 use super::prune::{Piece, pieces};
 use crate::plan::Plan;
@@ -25,9 +26,9 @@ pub(super) async fn count(
     pool: &Arc<Pool>,
 ) -> Result<bool, ScanError> {
     let Some(plan) = plans.first() else { return Ok(true) };
-    let ([part], []) = (parts.table.as_slice(), parts.hot.as_slice()) else { return Ok(false) };
+    let ([part], true) = (parts.table.as_slice(), parts.hot.is_empty()) else { return Ok(false) };
     let pieces = of_sites(part, plans);
-    let bytes: u64 = pieces.iter().map(|piece| needed_bytes(plan, part, piece)).sum();
+    let bytes: u64 = pieces.iter().map(|piece| needed_bytes(&plan.columns, part, piece)).sum();
     if bytes > QUERY_READ_BYTES {
         return Ok(false);
     }

@@ -21,7 +21,7 @@ pub(super) fn of(objects: &BTreeMap<Date, Objects>, hidden: &BTreeMap<i32, Order
             add(part.location.as_ref());
             add(part.e_tag.as_deref().unwrap_or_default());
         }
-        let hot: BTreeSet<&str> = objects.hot.iter().map(AsRef::as_ref).collect();
+        let hot: BTreeSet<&str> = objects.hot.iter().map(|hot| hot.location.as_ref()).collect();
         hot.into_iter().for_each(&mut add);
     }
     for (site, orders) in hidden {

@@ -6,24 +6,26 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, filter_record_batch, not};
+use futures_util::future::{Either, ready};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::assemble::assemble;
 use lake::columns::{COLUMNS, Type, schema_for_reading};
 use lake::goals::Goals;
+use lake::limits::QUERY_SMALL_OBJECT_BYTES;
 use lake::orders::Orders;
 use lake::parquet_file::adapt;
-use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::Scanner;
-use super::date::Parts;
+use super::date::needed_bytes;
 use super::decode::{self, Pending, Rows, schema_of};
 use super::error::ScanError;
 use super::links::{LINKS, touched};
 use super::memory::{Held, Memory};
-use super::open::{self, Opened};
+use super::open::Opened;
+use super::parts::Parts;
 use super::prune::{Piece, pieces};
 use crate::plan::Plan;
 
@@ -97,38 +99,36 @@ impl Mask {
     }
 }
 
-/// Opens hot objects.
-pub(super) async fn open_hot(
-    scanner: &Scanner,
-    plan: &Plan,
-    hot: Vec<Path>,
-) -> Result<Vec<Arc<Opened>>, ScanError> {
-    let mut opens = Vec::new();
-    for path in hot {
-        opens.push(open::hot(&scanner.store, path, &plan.work));
-    }
-    let opens = futures_util::stream::iter(opens).buffered(CONCURRENT_READS);
-    opens.map_ok(Arc::new).try_collect().await
-}
-
 /// Works out what the hot objects and the orders change about the site's rows of a date; nothing
 /// when no waiting hit is of the site and no hit is covered.
 pub(super) async fn work_out(
     (scanner, memory): (&Scanner, &Arc<Memory>),
     plan: &Plan,
-    Parts { table, hot }: &Parts,
+    parts: &Parts,
     hidden: Hidden,
 ) -> Result<Option<WorkedOut>, ScanError> {
-    let ours = (scanner, memory);
-    let (waiting, _waiting_held) = read(ours, (plan.site, &LINKS), hot, None).await?;
-    let waiting = flat(waiting);
+    let (ours, table) = ((scanner, memory), parts.table.as_slice());
     let Hidden { dt, orders, in_table } = hidden;
+    let waiting = async {
+        let hot = parts.hot.opened(scanner, plan).await?;
+        Ok((hot, read(ours, (plan.site, &LINKS), hot, None).await?))
+    };
+    let names: &[&str] = if in_table.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
+    let links = read(ours, (plan.site, names), table, None);
+    // Where they are few, the table's links do not wait until it is known that some hits are the site's.
+    let ((hot, (waiting, _waiting_held)), links) = if are_few(table, plan.site, names) {
+        let (waiting, links) = futures_util::future::try_join(waiting, links).await?;
+        (waiting, Either::Left(ready(Ok(links))))
+    } else {
+        (waiting.await?, Either::Right(links))
+    };
+    let waiting = flat(waiting);
     if waiting.is_empty() && in_table.is_empty() {
         return Ok(None);
     }
     // The semaphore is never closed; without a permit the date merely does not wait for its turn.
     let _turn = scanner.waiting.acquire().await.ok();
-    let skip = touched_rows(ours, (plan.site, table), waiting, (dt, in_table)).await?;
+    let skip = touched_rows(scanner, links.await?, waiting, (dt, in_table)).await?;
     let Some(skip) = skip else { return Ok(None) };
     // All that hits brought: of copies received at once the least by bytes stays.
     let columns: Vec<&str> =
@@ -153,16 +153,23 @@ pub(super) async fn work_out(
     Ok(Some(WorkedOut { rows, skip, held }))
 }
 
+/// Whether some columns of a site are so few bytes that it costs little to read them in vain.
+fn are_few(table: &[Arc<Opened>], site: i32, names: &[&str]) -> bool {
+    let of_part = |part: &Arc<Opened>| -> u64 {
+        let pieces = pieces(part.footer.metadata.metadata(), site);
+        pieces.iter().map(|piece| needed_bytes(names, part, piece)).sum()
+    };
+    table.iter().map(of_part).sum::<u64>() <= QUERY_SMALL_OBJECT_BYTES
+}
+
 /// The table's rows, by object, that the waiting hits and those that orders cover touch; none where
 /// there are no such hits.
 async fn touched_rows(
-    (scanner, memory): (&Scanner, &Arc<Memory>),
-    (site, table): (i32, &[Arc<Opened>]),
+    scanner: &Scanner,
+    (standing, _held): (Vec<Vec<Rows>>, Held),
     waiting: Vec<RecordBatch>,
     (dt, covering): (Date, Orders),
 ) -> Result<Option<Vec<Mask>>, ScanError> {
-    let links: &[&str] = if covering.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
-    let (standing, _held) = read((scanner, memory), (site, links), table, None).await?;
     let places: Vec<Vec<(usize, usize)>> = standing
         .iter()
         .map(|rows| rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect())
