@@ -22,9 +22,13 @@ pub(super) fn combinations(
     tally: &mut Tally,
 ) -> Result<Vec<u32>, ArrowError> {
     let source = Source { batch, plan, places, picked };
+    if let ([dimension], [values]) = (plan.by.as_slice(), tally.values.as_mut_slice()) {
+        let combinations = &mut tally.combinations;
+        return source.look_up(dimension, values, &mut |value| combinations.id_of_one(value));
+    }
     let mut ids: Vec<Vec<u32>> = Vec::new();
     for (dimension, values) in plan.by.iter().zip(&mut tally.values) {
-        ids.push(source.look_up(dimension, values)?);
+        ids.push(source.look_up(dimension, values, &mut |value| value)?);
     }
     let Some((first, others)) = ids.split_first_mut() else { return Ok(Vec::new()) };
     for row in picked.iter().copied() {
@@ -49,41 +53,52 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// By row: the number of its value.
-    fn look_up(&self, dimension: &Dimension, values: &mut Values) -> Result<Vec<u32>, ArrowError> {
-        match dimension.origin {
-            Origin::Text(column) => self.texts(column, |text| text, values),
+    /// By row: what `of` says of the number of its value; of texts it is asked once for each.
+    fn look_up(
+        &self,
+        dimension: &Dimension,
+        values: &mut Values,
+        of: &mut dyn FnMut(u32) -> u32,
+    ) -> Result<Vec<u32>, ArrowError> {
+        let depth = self.plan.section_depth;
+        let mut ids = match dimension.origin {
+            Origin::Text(column) => return self.texts(column, |text| text, values, of),
             Origin::Section => {
-                let depth = self.plan.section_depth;
-                self.texts("path", |path| section_of(path, depth), values)
+                return self.texts("path", |path| section_of(path, depth), values, of);
             }
-            Origin::Page => self.pages(values),
-            Origin::Number(column) => self.numbers(column, |number| number.into(), values),
-            Origin::Band(column, bands) => {
-                let names: Vec<u32> = bands.iter().map(|(_, name)| values.text(name)).collect();
-                let numbers = ints(self.batch, column)?;
-                Ok(self.each(|row| {
-                    let number = numbers.is_valid(row).then(|| numbers.value(row))?;
-                    names.get(bands.partition_point(|(last, _)| *last < number)).copied()
-                }))
-            }
-            Origin::HourOfDay => Ok(self.moments(|_, place| place.hour, values)),
-            Origin::Site => {
-                let id = values.number(self.plan.site.into());
-                Ok(vec![id; self.batch.num_rows()])
-            }
-            Origin::Weekday => {
-                Ok(self.moments(|calendar, place| calendar.weekday(place.day), values))
-            }
+            Origin::Page => self.pages(values)?,
+            Origin::Number(column) => self.numbers(column, |number| number.into(), values)?,
+            Origin::Band(column, bands) => self.bands(column, bands, values)?,
+            Origin::HourOfDay => self.moments(|_, place| place.hour, values),
+            Origin::Site => vec![values.number(self.plan.site.into()); self.batch.num_rows()],
+            Origin::Weekday => self.moments(|calendar, place| calendar.weekday(place.day), values),
+        };
+        for row in self.picked.iter().copied() {
+            ids.get_mut(row).into_iter().for_each(|id| *id = of(*id));
         }
+        Ok(ids)
     }
 
-    /// By row: the number that it has, of selected ones.
-    fn each(&self, mut of: impl FnMut(usize) -> Option<u32>) -> Vec<u32> {
-        let mut ids = vec![NULL; self.batch.num_rows()];
+    fn bands(
+        &self,
+        column: &str,
+        bands: &[(i32, &str)],
+        values: &mut Values,
+    ) -> Result<Vec<u32>, ArrowError> {
+        let names: Vec<u32> = bands.iter().map(|(_, name)| values.text(name)).collect();
+        let numbers = ints(self.batch, column)?;
+        Ok(self.each(NULL, |row| {
+            let number = numbers.is_valid(row).then(|| numbers.value(row))?;
+            names.get(bands.partition_point(|(last, _)| *last < number)).copied()
+        }))
+    }
+
+    /// By row: the number that it has, of selected ones, else that of null.
+    fn each(&self, null: u32, mut of: impl FnMut(usize) -> Option<u32>) -> Vec<u32> {
+        let mut ids = vec![null; self.batch.num_rows()];
         for row in self.picked.iter().copied() {
             if let Some(id) = ids.get_mut(row) {
-                *id = of(row).unwrap_or(NULL);
+                *id = of(row).unwrap_or(null);
             }
         }
         ids
@@ -92,12 +107,18 @@ impl Source<'_> {
     fn texts(
         &self,
         column: &str,
-        of: impl for<'t> Fn(&'t str) -> &'t str,
+        text_of: impl for<'t> Fn(&'t str) -> &'t str,
         values: &mut Values,
+        of: &mut dyn FnMut(u32) -> u32,
     ) -> Result<Vec<u32>, ArrowError> {
         let codes = Codes::of(self.batch, column)?;
-        let known = known(&codes, self.picked.iter().copied(), of, values);
-        Ok(self.each(|row| known.get(codes.code(row)?).copied()))
+        let mut known = known(&codes, self.picked.iter().copied(), text_of, values);
+        // A code that no row has gets null's number, which nobody asks for.
+        let null = of(NULL);
+        for number in &mut known {
+            *number = if *number == NULL { null } else { of(*number) };
+        }
+        Ok(self.each(null, |row| known.get(codes.code(row)?).copied()))
     }
 
     fn numbers(
@@ -107,7 +128,7 @@ impl Source<'_> {
         values: &mut Values,
     ) -> Result<Vec<u32>, ArrowError> {
         let numbers = ints(self.batch, column)?;
-        Ok(self.each(|row| {
+        Ok(self.each(NULL, |row| {
             let number = numbers.is_valid(row).then(|| numbers.value(row))?;
             Some(values.number(of(number)))
         }))
@@ -120,7 +141,7 @@ impl Source<'_> {
         let alone = self.picked.iter().copied().filter(|row| queries.code(*row).is_none());
         let known = known(&paths, alone, |path| path, values);
         let mut pairs: HashMap<(usize, usize), u32> = HashMap::default();
-        Ok(self.each(|row| {
+        Ok(self.each(NULL, |row| {
             let path = paths.code(row)?;
             let Some(query) = queries.code(row) else { return known.get(path).copied() };
             Some(*pairs.entry((path, query)).or_insert_with(|| {
@@ -132,7 +153,7 @@ impl Source<'_> {
     }
 
     fn moments(&self, of: impl Fn(&Calendar, Place) -> i8, values: &mut Values) -> Vec<u32> {
-        self.each(|row| {
+        self.each(NULL, |row| {
             let place = self.places.at(row)?;
             Some(values.number(of(&self.plan.calendar, place).into()))
         })

@@ -147,7 +147,7 @@ impl Combinations {
         })
     }
 
-    fn id_of_one(&mut self, value: u32) -> u32 {
+    pub(super) fn id_of_one(&mut self, value: u32) -> u32 {
         let next = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         let id = known_or(&mut self.of_one, value, next);
         if id == next {
