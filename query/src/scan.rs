@@ -2,8 +2,8 @@
 //! site, of the table and of the hot objects that the table does not hold yet.
 //!
 //! In sequence there are three reads, two in a warm process: lists (of objects and of orders of
-//! erasure), footers, and the columns; where hits wait or are to be left out, the hot objects and
-//! ids besides. Dates are read side by side, and each counts whole or not at all. Knows objects;
+//! erasure), footers, and the columns; where hits wait or are to be left out, one more
+//! (docs/decisions/scan.md). Dates are read side by side, and each counts whole or not at all. Knows objects;
 //! knows no request.
 
 mod date;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use lake::clock::{Random as _, SeededRandom};
 use lake::layout::{HITS, HOT, date_of, table_object};
-use lake::limits::{MAX_HITS_PER_BODY, QUERY_SMALL_OBJECT_BYTES, SETTINGS_TTL_MS};
+use lake::limits::{
+    MAX_HITS_PER_BODY, QUERY_COALESCE_BYTES, QUERY_SMALL_OBJECT_BYTES, SETTINGS_TTL_MS,
+};
 use lake::site::{SiteSettings, put_site};
-use lake::store::StoreRef;
 use lake::store::memory::MemoryStore;
+use lake::store::{Store as _, StoreRef};
 use lake::token::add_token;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
@@ -148,6 +150,28 @@ fn a_quarter_with_hits_that_wait_waits_four_times_cold_and_three_times_warm() {
                 assert!(in_sequence <= at_most, "{question}: {in_sequence} of {calls} in sequence");
             }
         }
+    });
+}
+
+#[test]
+fn ranges_that_lie_apart_are_read_in_one_round_trip() {
+    runtime().block_on(async {
+        let memory: StoreRef = Arc::new(MemoryStore::new());
+        let path = Path::from("object");
+        let apart = 2 * QUERY_COALESCE_BYTES;
+        let bytes: Vec<u8> = (0..35 * apart).map(|at| (at / apart) as u8).collect();
+        memory.put(&path, bytes.into()).await.unwrap();
+        let distant = DistantStore::new(memory, Duration::from_millis(1));
+        // Of two that are close to each other one read has both.
+        let ranges: Vec<_> = (0..35)
+            .flat_map(|at| [(0, 3), (5, 9)].map(|(from, to)| at * apart + from..at * apart + to))
+            .collect();
+        let (parts, read_bytes) = distant.read_ranges(&path, None, &ranges).await.unwrap();
+        for (at, pair) in (0_u8..).zip(parts.chunks(2)) {
+            assert_eq!((&pair[0][..], &pair[1][..]), (&[at; 3][..], &[at; 4][..]));
+        }
+        let (calls, in_sequence, _) = distant.take_counts();
+        assert_eq!((calls, in_sequence, read_bytes), (35, 1, 35 * 9));
     });
 }
 

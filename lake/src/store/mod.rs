@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, PutMode, PutResult, Result, UpdateVersion,
@@ -105,6 +106,10 @@ pub trait Store: ObjectStore {
     }
 }
 
+/// Ranges of which `object_store` reads as many at once; of more, the rest would wait for another
+/// round trip.
+const RANGES_AT_ONCE: usize = 10;
+
 /// [`Store::read_ranges`] by requests, close ranges together.
 ///
 /// # Errors
@@ -126,8 +131,9 @@ pub async fn read_by_requests(
         read_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
         Ok::<_, Error>(bytes)
     };
-    let parts = coalesce_ranges(ranges, read, QUERY_COALESCE_BYTES).await?;
-    Ok((parts, read_bytes.into_inner()))
+    let together = |ranges| coalesce_ranges(ranges, &read, QUERY_COALESCE_BYTES);
+    let parts = try_join_all(ranges.chunks(RANGES_AT_ONCE).map(together)).await?;
+    Ok((parts.concat(), read_bytes.into_inner()))
 }
 
 /// What whoever follows a link is told of the object.
