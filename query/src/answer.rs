@@ -31,7 +31,7 @@ pub struct Written {
     pub body: Vec<u8>,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
-    /// Of a page that a cursor asks for: whether the data are others than those of the first page.
+    /// Of a page that a cursor asks for: whether the data may be others than those of the first page.
     pub changed: Option<bool>,
 }
 

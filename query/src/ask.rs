@@ -24,6 +24,7 @@ use crate::handler::{
 };
 use crate::plan::Plan;
 use crate::question::{Engine, Format, Parameters, Question, Refused, Surroundings};
+use crate::scan::version::of_both;
 use crate::scan::{Listed, Listing};
 use crate::sql::Unsaid;
 use crate::version::{self, Asking};
@@ -181,8 +182,10 @@ impl Query {
             self.scanner.scan(&planned.before, before, &memory),
         );
         let (scanned, before) = scans.await.map_err(|error| failed_scan(&error))?;
+        let now = scanned.counted.data.zip(before.counted.data);
+        let data = now.map(|(now, before)| of_both(now, before));
         Ok(Found {
-            counted: scanned.counted,
+            counted: Counted { data, ..scanned.counted },
             compared: planned.compared.as_ref().map(|_| before.counted),
             waiting: scanned.waiting,
             as_of_ms: self.clock.now_ms(),

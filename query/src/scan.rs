@@ -23,7 +23,7 @@ mod prune;
 mod standing;
 mod threads;
 mod together;
-mod version;
+pub(crate) mod version;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,8 +62,6 @@ pub struct Scanner {
     buffers: Arc<Semaphore>,
     /// For dates whose waiting hits are worked out.
     waiting: Semaphore,
-    /// For dates whose rows are read while it is found out which of them stand as they are.
-    beside: Semaphore,
     orders: OrderBook,
     /// Bytes of memory for one question.
     memory_bytes: usize,
@@ -95,7 +93,6 @@ impl Scanner {
             threads: Threads::new(),
             buffers: Arc::new(Semaphore::new(QUERY_BUFFERED_KIB as usize)),
             waiting: Semaphore::new(waiting::CONCURRENT_DATES),
-            beside: Semaphore::new(waiting::CONCURRENT_DATES),
             memory_bytes: MAX_COUNTED_BYTES,
         }
     }
@@ -133,12 +130,16 @@ impl Scanner {
         listed: Listed,
         memory: &Arc<Memory>,
     ) -> Result<Scanned, ScanError> {
-        let Some((plan, _)) = sites.first() else { return Ok(Scanned::default()) };
+        let Some((plan, _)) = sites.first() else {
+            let counted = Counted { data: Some(listed.version), ..Counted::default() };
+            return Ok(Scanned { counted, ..Scanned::default() });
+        };
         let pool = Arc::new(Pool::new(plan, memory));
         let waiting = self.count(sites, listed.lists, &pool).await?;
         let counted = pool.take_counted(&self.threads).await?;
         plan.work.scanned();
-        Ok(Scanned { counted: Counted { data: listed.version, ..counted }, waiting })
+        let data = (!pool.is_relisted()).then_some(listed.version);
+        Ok(Scanned { counted: Counted { data, ..counted }, waiting })
     }
 
     /// Counts by the pool's counters; the partitions whose hits are not all merged.

@@ -225,9 +225,12 @@ def test_commands_of_aws_are_known_to_aws():
     assert checked > 10
 
 
-def test_a_deployment_takes_what_was_built():
+def test_answers_of_a_guided_deployment_are_kept_in_samconfig():
+    # With a template_file SAM keeps them beside that file, among what sam build throws away.
     config = tomllib.loads((check.ROOT / "samconfig.toml").read_text())
-    assert config["default"]["deploy"]["parameters"]["template_file"] == ".aws-sam/build/template.yaml"
+    assert "template_file" not in config["default"]["deploy"]["parameters"]
+    # Without a build beside it SAM deploys the sources.
+    assert "`sam deploy` without `sam build`" in OPERATIONS.read_text()
 
 
 def test_program_is_built_before_the_readme_calls_it():

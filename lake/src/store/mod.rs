@@ -19,7 +19,6 @@ pub mod s3;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,7 +27,6 @@ use futures_util::future::try_join_all;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, PutMode, PutResult, Result, UpdateVersion,
-    coalesce_ranges,
 };
 
 use crate::limits::QUERY_COALESCE_BYTES;
@@ -106,11 +104,8 @@ pub trait Store: ObjectStore {
     }
 }
 
-/// Ranges of which `object_store` reads as many at once; of more, the rest would wait for another
-/// round trip.
-const RANGES_AT_ONCE: usize = 10;
-
-/// [`Store::read_ranges`] by requests, close ranges together.
+/// [`Store::read_ranges`] by requests, close ranges together, all at once: `coalesce_ranges` of
+/// `object_store` reads ten at a time, and the rest would wait for another round trip.
 ///
 /// # Errors
 ///
@@ -120,20 +115,51 @@ pub async fn read_by_requests(
     (path, e_tag): (&Path, Option<&str>),
     ranges: &[Range<u64>],
 ) -> Result<(Vec<Bytes>, usize)> {
-    let read_bytes = AtomicUsize::new(0);
-    let read = |range: Range<u64>| async {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            if_match: e_tag.map(str::to_owned),
-            ..GetOptions::default()
-        };
-        let bytes = store.get_opts(path, options).await?.bytes().await?;
-        read_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        Ok::<_, Error>(bytes)
+    let read = |range: &Range<u64>| {
+        let range = range.clone();
+        async move {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range.clone())),
+                if_match: e_tag.map(str::to_owned),
+                ..GetOptions::default()
+            };
+            Ok::<_, Error>((range.start, store.get_opts(path, options).await?.bytes().await?))
+        }
     };
-    let together = |ranges| coalesce_ranges(ranges, &read, QUERY_COALESCE_BYTES);
-    let parts = try_join_all(ranges.chunks(RANGES_AT_ONCE).map(together)).await?;
-    Ok((parts.concat(), read_bytes.into_inner()))
+    let read = try_join_all(together(ranges).iter().map(read)).await?;
+    let part = |range: &Range<u64>| {
+        let at = read.partition_point(|(start, _)| *start <= range.start);
+        let (start, bytes) = at.checked_sub(1).and_then(|at| read.get(at))?;
+        let from = usize::try_from(range.start - start).ok()?;
+        let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+        (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+    };
+    let size = read.last().map_or(0, |(start, bytes)| start + bytes.len() as u64);
+    let part = |range: &Range<u64>| part(range).ok_or_else(|| outside(path, range, size));
+    let parts = ranges.iter().map(part).collect::<Result<_>>()?;
+    Ok((parts, read.iter().map(|(_, bytes)| bytes.len()).sum()))
+}
+
+/// Ranges in order, those that are close in one.
+fn together(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable_by_key(|range| range.start);
+    let mut together: Vec<Range<u64>> = Vec::new();
+    for range in sorted {
+        match together.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(QUERY_COALESCE_BYTES) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => together.push(range),
+        }
+    }
+    together
+}
+
+/// The error of a range that is not all in the object.
+fn outside(path: &Path, range: &Range<u64>, size: u64) -> Error {
+    let source = format!("{path} has {size} bytes, not {} to {}", range.start, range.end).into();
+    Error::Generic { store: "range", source }
 }
 
 /// What whoever follows a link is told of the object.

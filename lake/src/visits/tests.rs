@@ -99,6 +99,13 @@ fn of_two_visits_last_active_in_one_instant_a_visitor_goes_on_with_that_of_his_o
     let forced = |minute| VisitHit { client_id_forced: true, ..by(7, pageview(minute, 2)) };
     let out = run(&[own, bridged, forced(10)]);
     assert_eq!(out.visit_of, [Some(0), Some(1), Some(0)]);
+    // One that he goes on with under his own id is his own.
+    let at_two = |number: u128, hit: VisitHit| VisitHit { hit_id: (2 << 64) + number, ..hit };
+    let bridged =
+        |number, client| at_two(number, VisitHit { new_visit: true, ..by(client, pageview(2, 1)) });
+    let goes_on = at_two(2, by(7, pageview(2, 1)));
+    let out = run(&[own, bridged(1, 8), goes_on, bridged(3, 9), forced(10)]);
+    assert_eq!(out.visit_of, [Some(0), Some(1), Some(1), Some(2), Some(1)]);
     // A bridged visit that was active later is his last, as ever.
     let later = VisitHit { new_visit: true, ..by(8, pageview(2, 1)) };
     assert_eq!(run(&[own, later, forced(10)]).visit_of, [Some(0), Some(1), Some(1)]);

@@ -30,7 +30,7 @@ pub(super) struct Rows<'a> {
     pub(super) count: usize,
     /// Where the next page begins, if there is one.
     pub(super) next: Option<Cursor>,
-    /// Whether the data are others than those of the first page, where this is a later one.
+    /// Whether the data may be others than those of the first page, where this is a later one.
     pub(super) changed: Option<bool>,
 }
 
@@ -129,6 +129,7 @@ fn page<'a>(
     sort(&mut rows, order);
     let shown = rows.split_off(before.min(rows.len()));
     let of_first = question.cursor.as_ref().map(|cursor| cursor.data);
+    let differs = |of_first: Option<u64>| of_first.is_none() || of_first != data;
     let cursor = |row: &Shown<'_>| Cursor {
         time: row.time.to_owned(),
         by: row.by.to_vec(),
@@ -136,7 +137,7 @@ fn page<'a>(
         data: of_first.unwrap_or(data),
     };
     let next = shown.last().filter(|_| has_more).map(cursor);
-    Rows { shown, count, next, changed: of_first.map(|of_first| of_first != data) }
+    Rows { shown, count, next, changed: of_first.map(differs) }
 }
 
 /// Whether rows are put in order by their time, too.

@@ -219,7 +219,7 @@ impl Query {
         prepared.work.scanned();
         let Standing { waiting, written_ms, version, .. } = beyond.standing;
         let as_of_ms = written_ms.unwrap_or_else(|| self.clock.now_ms());
-        let counted = Counted { data: version, ..counted };
+        let counted = Counted { data: Some(version), ..counted };
         let found = Found { counted, compared, waiting, as_of_ms };
         let (kind, Written { body, changed, .. }) = prepared.write(found)?;
         Ok(Answered::new(200, kind, body).with(changed.map(has_changed)))

@@ -306,6 +306,7 @@ pub struct Counted {
     /// How many combinations there are in all, where only those of the page that was asked for are
     /// here: somebody else put them in order and cut them.
     pub of_all: Option<usize>,
-    /// The version of the data that was counted ([`crate::scan::Listed::version`]).
-    pub data: u64,
+    /// The version of the data that was counted ([`crate::scan::Listed::version`]); none where it
+    /// changed meanwhile.
+    pub data: Option<u64>,
 }

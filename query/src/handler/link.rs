@@ -15,7 +15,7 @@ const REPLACED: [&str; 6] = ["cursor", "offset", "from", "to", "period", "date"]
 /// Said with each page that a cursor asks for; in JSON `changed` says it, too.
 const CHANGED: HeaderName = HeaderName::from_static("hitlake-changed");
 
-/// Whether the data are others by now than those of the first page.
+/// Whether the data may be others by now than those of the first page.
 pub(crate) fn has_changed(changed: bool) -> (HeaderName, HeaderValue) {
     (CHANGED, HeaderValue::from_static(if changed { "true" } else { "false" }))
 }

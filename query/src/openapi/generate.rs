@@ -202,7 +202,7 @@ fn answers() -> Json {
         };
         content.insert(format.media_type().to_owned(), json!({"schema": schema}));
     }
-    let named = ["request-id", "etag", "cache-control", "link", "vary"];
+    let named = ["request-id", "etag", "cache-control", "link", "vary", "hitlake-changed"];
     let answer = json!({
         "description": "The rows, in the format asked for by `format` or Accept",
         "headers": named_headers(&named), "content": content,
@@ -294,6 +294,7 @@ fn headers() -> Json {
         "etag": header("The version of the answer: it changes when the data, the settings or the day do"),
         "cache-control": header("An answer may be kept, and asked for again with If-None-Match"),
         "link": header("rel=\"next\": the next page, relative to this URL; absent on the last"),
+        "hitlake-changed": header("Of a page that a cursor asks for: whether the data may be others than those of the first"),
         "location": header("Where to ask how far it is, or for the answer"),
         "vary": header("Headers that decide about the answer"),
         "allow": header("The methods that there are"),

@@ -22,8 +22,10 @@ pub struct Cursor {
     pub by: Vec<Value>,
     /// Values of its metrics.
     pub metrics: Vec<Option<f64>>,
-    /// Version of the data of the first page ([`crate::scan::Listed::version`]).
-    pub data: u64,
+    /// Version of the data of the first page, where it is known ([`Counted::data`]).
+    ///
+    /// [`Counted::data`]: crate::count::Counted::data
+    pub data: Option<u64>,
 }
 
 impl Cursor {
@@ -75,7 +77,7 @@ fn decode(text: &str) -> Option<(u64, Cursor)> {
             time: time.as_str()?.to_owned(),
             by: by.as_array()?.iter().map(value).collect::<Option<_>>()?,
             metrics: metrics.as_array()?.iter().map(metric).collect::<Option<_>>()?,
-            data: data.as_u64()?,
+            data: data.as_u64(),
         },
     ))
 }

@@ -173,7 +173,7 @@ fn a_cursor_is_of_its_own_question() {
         time: String::new(),
         by: vec![Value::Text("/ü\"".into()), Value::Number(-3), Value::Null],
         metrics: vec![Some(0.1 + 0.2), None],
-        data: u64::MAX,
+        data: Some(u64::MAX),
     };
     let text = cursor.write(&question);
     assert_eq!(parse(&format!("{query}&cursor={text}")).unwrap().cursor, Some(cursor));

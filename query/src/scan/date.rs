@@ -78,6 +78,7 @@ pub(super) async fn count(
     loop {
         match try_count(scanner, plan, (dt, hidden), (&objects, parts.take()), pool).await {
             Err(ScanError::Replaced(path)) => {
+                pool.relist();
                 objects = list_again(scanner, dt, path, &mut attempts).await?;
             }
             done => return done,
@@ -138,7 +139,7 @@ async fn try_rows(
     }
     let parts = Parts::open(scanner, plan, objects).await?;
     let hidden = hidden_of(plan, &parts, asked);
-    let worked_out = waiting::work_out((scanner, memory), plan, &parts, hidden).await?;
+    let worked_out = waiting::work_out((scanner, memory), plan, &parts, hidden, None).await?;
     let columns = (plan.site, plan.columns.as_slice());
     let (read, held) = waiting::read((scanner, memory), columns, &parts.table, None).await?;
     held.keep();
@@ -185,50 +186,61 @@ async fn try_count(
         .collect();
     let date = CountedDate::of(plan, dt);
     let hidden = hidden_of(plan, &parts, (dt, hidden));
-    if !parts.hot.is_empty() || !hidden.in_table.is_empty() {
-        count_beside(scanner, date, (&parts, hidden), groups, pool).await?;
-    } else if groups.len() > 1 {
-        count_apart(scanner, date, (None, groups), pool).await?;
+    if parts.hot.is_empty() && hidden.in_table.is_empty() {
+        count_known(scanner, date, (None, groups), pool).await?;
     } else {
-        for (at, part, pieces) in groups {
-            let (date, pool) = (date.clone(), Arc::clone(pool));
-            let count = move |rows: Vec<Rows>| date.count_whole((at, &rows), &pool);
-            read(scanner, plan, part, pieces, count).await?;
-        }
+        count_beside(scanner, date, (&parts, hidden), groups, pool).await?;
     }
     Ok(!parts.hot.is_empty())
 }
 
 /// Rows that are read together: the number of their table object, the object, their pieces.
 type Group<'a> = (usize, &'a Arc<Opened>, Vec<Piece>);
+/// Those of a group, read.
+type Read = (usize, Vec<Rows>);
 
 /// Counts a date of which not all rows stand as they are. While it is found out which, the first are
-/// read.
+/// read: they lie in memory meanwhile, so that only dates whose turn it is do so.
 async fn count_beside(
     scanner: &Scanner,
     date: CountedDate,
     (parts, hidden): (&Parts, Hidden),
-    groups: Vec<Group<'_>>,
+    mut groups: Vec<Group<'_>>,
     pool: &Arc<Pool>,
 ) -> Result<(), ScanError> {
-    let plan = &date.plan;
-    let mut groups = groups.into_iter();
+    let (plan, turn) = (&date.plan, scanner.waiting.try_acquire().ok());
+    let first = turn.as_ref().filter(|_| !groups.is_empty()).map(|_| groups.remove(0));
+    let working_out =
+        waiting::work_out((scanner, pool.memory()), plan, parts, hidden, turn.as_ref());
     let first = async {
-        let Some((at, part, pieces)) = groups.next() else { return Ok((0, Vec::new())) };
-        read(scanner, plan, part, pieces, move |rows| Ok((at, rows))).await
+        let Some((at, part, pieces)) = first else { return Ok(None) };
+        read(scanner, plan, part, pieces, move |rows| Ok(Some((at, rows)))).await
     };
-    let working_out = waiting::work_out((scanner, pool.memory()), plan, parts, hidden);
-    // What is read beside lies in memory meanwhile: of all that wait only a few dates do so.
-    let (worked_out, first) = match scanner.beside.try_acquire() {
-        Ok(_turn) => futures_util::future::try_join(working_out, first).await?,
-        Err(_) => (working_out.await?, first.await?),
-    };
+    let (worked_out, first) = futures_util::future::try_join(working_out, first).await?;
     let date = CountedDate { worked_out: worked_out.map(Arc::new), ..date };
-    if groups.len() > 0 {
-        return count_apart(scanner, date, (Some(first), groups.collect()), pool).await;
+    count_known(scanner, date, (first, groups), pool).await
+}
+
+/// Counts a date of which it is known what stands; its first rows may have been read.
+async fn count_known(
+    scanner: &Scanner,
+    date: CountedDate,
+    (first, mut groups): (Option<Read>, Vec<Group<'_>>),
+    pool: &Arc<Pool>,
+) -> Result<(), ScanError> {
+    if groups.len() + usize::from(first.is_some()) > 1 {
+        return count_apart(scanner, date, (first, groups), pool).await;
     }
-    let pool = Arc::clone(pool);
-    scanner.threads.run(move || date.count_whole((first.0, &first.1), &pool)).await
+    let (plan, pool) = (Arc::clone(&date.plan), Arc::clone(pool));
+    if let Some((at, part, pieces)) = groups.pop() {
+        let count = move |rows: Vec<Rows>| date.count_whole((at, &rows), &pool);
+        return read(scanner, &plan, part, pieces, count).await;
+    }
+    if first.is_none() && date.worked_out.is_none() {
+        return Ok(());
+    }
+    let (at, rows) = first.unwrap_or_default();
+    scanner.threads.run(move || date.count_whole((at, &rows), &pool)).await
 }
 
 /// A date whose objects are opened.
@@ -287,7 +299,7 @@ pub(super) fn hidden_in(parts: &[Arc<Opened>], site: i32, orders: &Orders) -> Or
 async fn count_apart(
     scanner: &Scanner,
     date: CountedDate,
-    (first, groups): (Option<(usize, Vec<Rows>)>, Vec<Group<'_>>),
+    (first, groups): (Option<Read>, Vec<Group<'_>>),
     pool: &Arc<Pool>,
 ) -> Result<(), ScanError> {
     let plan = Arc::clone(&date.plan);

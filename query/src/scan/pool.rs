@@ -1,6 +1,7 @@
 //! The counters of one range of dates: as many as dates are counted at once. What they keep is taken
 //! from the question's memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::error::ArrowError;
@@ -16,13 +17,25 @@ pub(super) struct Pool {
     plan: Arc<Plan>,
     idle: Mutex<Vec<Counter>>,
     memory: Arc<Memory>,
+    /// A date was listed again: what is counted is of another version than what was listed.
+    relisted: AtomicBool,
 }
 
 impl Pool {
     /// For a question; `plan` is that of any of its sites.
     pub(super) fn new(plan: &Arc<Plan>, memory: &Arc<Memory>) -> Self {
         let (plan, memory) = (Arc::clone(plan), Arc::clone(memory));
-        Self { plan, idle: Mutex::default(), memory }
+        Self { plan, idle: Mutex::default(), memory, relisted: AtomicBool::new(false) }
+    }
+
+    /// A date is listed again.
+    pub(super) fn relist(&self) {
+        self.relisted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a date was listed again.
+    pub(super) fn is_relisted(&self) -> bool {
+        self.relisted.load(Ordering::Relaxed)
     }
 
     /// The memory of the question.

@@ -15,7 +15,7 @@ use super::list::Objects;
 use super::open::Opened;
 use super::parts::open_table;
 use super::prune::pieces;
-use super::{Listed, Scanner, Sites};
+use super::{Listed, Scanner, Sites, version};
 use crate::plan::Plan;
 
 /// What the table is like on some dates.
@@ -44,6 +44,7 @@ impl Standing {
             first: [self.first, other.first].into_iter().flatten().min(),
             unerased: self.unerased.or(other.unerased),
             written_ms: self.written_ms.max(other.written_ms),
+            version: version::of_both(self.version, other.version),
             ..self
         }
     }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -51,48 +51,73 @@ impl Threads {
             // Who asked may have gone.
             let _ = answer.send(work());
         };
-        if self.add(Box::new(work)) {
-            let queue = Arc::clone(&self.queue);
+        if let Some(begins) = self.add(Box::new(work)) {
             // It ends when nothing waits any more; answers come by themselves.
-            drop(tokio::task::spawn_blocking(move || work_off(&queue)));
+            drop(tokio::task::spawn_blocking(move || begins.work_off()));
         }
         answered.await?
     }
 
-    /// Adds work; whether one more thread is to begin.
-    fn add(&self, work: Box<dyn FnOnce() + Send>) -> bool {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds work; one more thread, if one is to begin.
+    fn add(&self, work: Box<dyn FnOnce() + Send>) -> Option<AtWork> {
+        let mut queue = lock(&self.queue);
         queue.waiting.push_back(work);
-        let begins = queue.working < self.most;
-        queue.working += usize::from(begins);
-        begins
+        if queue.working == self.most {
+            return None;
+        }
+        queue.working += 1;
+        drop(queue);
+        Some(AtWork { queue: Arc::clone(&self.queue), counted: true })
     }
 }
 
-/// Does what waits until nothing does, and nothing more comes for some turns.
-fn work_off(queue: &Mutex<Queue>) {
-    let mut turns = 0;
-    while turns <= IDLE_TURNS {
-        match next(queue, turns == IDLE_TURNS) {
-            Some(work) => {
-                // Whose work panics is told by the answer that never comes.
-                let _ = catch_unwind(AssertUnwindSafe(work));
-                turns = 0;
+/// A thread that is at work, or would be, did the runtime not end.
+struct AtWork {
+    queue: Arc<Mutex<Queue>>,
+    counted: bool,
+}
+
+impl AtWork {
+    /// Does what waits until nothing does, and nothing more comes for some turns.
+    fn work_off(mut self) {
+        let mut turns = 0;
+        while self.counted {
+            match self.next(turns == IDLE_TURNS) {
+                Some(work) => {
+                    // Whose work panics is told by the answer that never comes.
+                    let _ = catch_unwind(AssertUnwindSafe(work));
+                    turns = 0;
+                }
+                None => {
+                    std::thread::yield_now();
+                    turns += 1;
+                }
             }
-            None => {
-                std::thread::yield_now();
-                turns += 1;
-            }
+        }
+    }
+
+    /// The next piece of work; none, the last time that is asked: the thread is no longer at work.
+    fn next(&mut self, is_last: bool) -> Option<Box<dyn FnOnce() + Send>> {
+        let mut queue = lock(&self.queue);
+        let next = queue.waiting.pop_front();
+        if is_last && next.is_none() {
+            queue.working -= 1;
+            self.counted = false;
+        }
+        next
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if self.counted {
+            lock(&self.queue).working -= 1;
         }
     }
 }
 
-/// The next piece of work; none, the last time that is asked: the thread is no longer at work.
-fn next(queue: &Mutex<Queue>, is_last: bool) -> Option<Box<dyn FnOnce() + Send>> {
-    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-    let next = queue.waiting.pop_front();
-    queue.working -= usize::from(is_last && next.is_none());
-    next
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Queue {
@@ -132,5 +157,21 @@ mod tests {
         let (panicked, done) = tokio::join!(panics, threads.run(|| Ok(1)));
         assert!(matches!(panicked, Err(ScanError::Thread(_))) && matches!(done, Ok(1)));
         assert_eq!(threads.run(|| Ok(2)).await.unwrap(), 2);
+    }
+
+    #[test]
+    fn threads_outlive_a_runtime_that_ends_with_work_to_do() {
+        let threads = Arc::new(Threads { most: 1, queue: Arc::default() });
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let first = runtime();
+        let handle = first.handle().clone();
+        drop(first);
+        {
+            let _entered = handle.enter();
+            let mut work = Box::pin(threads.run(|| Ok(1)));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(work.as_mut().poll(&mut context).is_pending(), "nobody does it");
+        }
+        assert_eq!(runtime().block_on(threads.run(|| Ok(2))).unwrap(), 2);
     }
 }

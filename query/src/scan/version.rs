@@ -9,6 +9,11 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use super::list::Objects;
 
+/// The version of two ranges of dates: of a question, and of what it is compared with.
+pub(crate) fn of_both(now: u64, before: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&[now.to_le_bytes(), before.to_le_bytes()].concat())
+}
+
 /// The version of listed objects and orders.
 pub(super) fn of(objects: &BTreeMap<Date, Objects>, hidden: &BTreeMap<i32, Orders>) -> u64 {
     let mut hash = Xxh3Default::new();

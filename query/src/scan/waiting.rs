@@ -17,6 +17,7 @@ use lake::orders::Orders;
 use lake::parquet_file::adapt;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::ColumnChunkMetaData;
+use tokio::sync::SemaphorePermit;
 
 use super::Scanner;
 use super::date::needed_bytes;
@@ -100,12 +101,13 @@ impl Mask {
 }
 
 /// Works out what the hot objects and the orders change about the site's rows of a date; nothing
-/// when no waiting hit is of the site and no hit is covered.
+/// when no waiting hit is of the site and no hit is covered. Without a turn it waits for one.
 pub(super) async fn work_out(
     (scanner, memory): (&Scanner, &Arc<Memory>),
     plan: &Plan,
     parts: &Parts,
     hidden: Hidden,
+    turn: Option<&SemaphorePermit<'_>>,
 ) -> Result<Option<WorkedOut>, ScanError> {
     let (ours, table) = ((scanner, memory), parts.table.as_slice());
     let Hidden { dt, orders, in_table } = hidden;
@@ -116,7 +118,8 @@ pub(super) async fn work_out(
     let names: &[&str] = if in_table.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
     let links = read(ours, (plan.site, names), table, None);
     // Where they are few, the table's links do not wait until it is known that some hits are the site's.
-    let ((hot, (waiting, _waiting_held)), links) = if are_few(table, plan.site, names) {
+    let beside = turn.is_some() && are_few(table, plan.site, names);
+    let ((hot, (waiting, _waiting_held)), links) = if beside {
         let (waiting, links) = futures_util::future::try_join(waiting, links).await?;
         (waiting, Either::Left(ready(Ok(links))))
     } else {
@@ -127,7 +130,10 @@ pub(super) async fn work_out(
         return Ok(None);
     }
     // The semaphore is never closed; without a permit the date merely does not wait for its turn.
-    let _turn = scanner.waiting.acquire().await.ok();
+    let _turn = match turn {
+        Some(_) => None,
+        None => scanner.waiting.acquire().await.ok(),
+    };
     let skip = touched_rows(scanner, links.await?, waiting, (dt, in_table)).await?;
     let Some(skip) = skip else { return Ok(None) };
     // All that hits brought: of copies received at once the least by bytes stays.

@@ -56,6 +56,11 @@ async fn ranges(store: &StoreRef, path: &Path) {
     let (many, read_bytes) = store.read_ranges(path, None, &[8..10, 0..2, 4..5]).await.unwrap();
     assert_eq!(many, ["89", "01", "4"]);
     assert!((5..=10).contains(&read_bytes), "the parts, and at most what lies between");
+    for outside in [8..20, 10..12, 12..20] {
+        let read = store.read_ranges(path, None, &[0..2, outside.clone()]).await;
+        assert!(read.is_err(), "{outside:?} is not all there: {read:?}");
+    }
+    assert_eq!(store.read_ranges(path, None, &[]).await.unwrap(), (Vec::new(), 0));
     let head = store.get_opts(path, GetOptions::new().with_head(true)).await.unwrap();
     assert_eq!(head.meta.size, 10);
 }

@@ -14,6 +14,7 @@ use object_store::{
 };
 
 use super::{NAME, e_tag, io_error};
+use crate::store::outside;
 
 /// What `get_opts` answers. Conditions are checked before the range: a reader whose object became
 /// shorter must hear that it was replaced. A part comes in memory, a whole object as the open file.
@@ -45,7 +46,10 @@ pub(super) fn parts(
 ) -> Result<Vec<Bytes>> {
     let (mut opened, meta) = open(&file, path)?;
     options.check_preconditions(&meta)?;
-    let part = |range| {
+    let part = |range: &Range<u64>| {
+        if range.start > range.end || range.end > meta.size {
+            return Err(outside(&meta.location, range, meta.size));
+        }
         part(&mut opened, range).map_err(|error| io_error(NAME, "cannot read", &file, error))
     };
     ranges.iter().map(part).collect()
