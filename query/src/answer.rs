@@ -95,7 +95,7 @@ pub fn json_body(
         Json::Object(row)
     });
     let shown: Vec<Json> = shown.collect();
-    let next = rows.next.as_ref().map(|next| next.write(question));
+    let next_cursor = rows.next_cursor(question);
     let mut totals: Map<_, _> = metrics(question, &counted.totals).collect();
     if let Some(compared) = compared {
         let before = Some(compared.counted.totals.as_slice());
@@ -113,7 +113,7 @@ pub fn json_body(
         "rows": shown,
         "totals": totals,
         "row_count": rows.count,
-        "next_cursor": next,
+        "next_cursor": next_cursor,
         "accuracy": accuracy(question, facts.identities),
         "as_of": as_of.to_string(),
         "complete": complete(plan, question.tz.is_some(), facts),
@@ -137,7 +137,7 @@ pub fn json_body(
             body.insert("explain".to_owned(), plan.work.explained());
         }
     }
-    Written { body: body.to_string().into_bytes(), next, changed: rows.changed }
+    rows.written(question, body.to_string().into_bytes())
 }
 
 /// The same rows as CSV (RFC 4180), formulas defused.
@@ -165,8 +165,7 @@ pub fn csv_body(
         }
         out.push_str(&(cells.join(",") + "\r\n"));
     }
-    let next = rows.next.as_ref().map(|next| next.write(question));
-    Written { body: out.into_bytes(), next, changed: rows.changed }
+    rows.written(question, out.into_bytes())
 }
 
 fn cell(value: &Json) -> String {

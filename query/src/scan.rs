@@ -3,8 +3,8 @@
 //!
 //! In sequence there are three reads, two in a warm process: lists (of objects and of orders of
 //! erasure), footers, and the columns; where hits wait or are to be left out, one more
-//! (docs/decisions/scan.md). Dates are read side by side, and each counts whole or not at all. Knows objects;
-//! knows no request.
+//! (docs/decisions/scan.md). Dates are read side by side, and each counts whole or not at all. Knows
+//! objects; knows no request.
 
 mod date;
 mod decode;

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use lake::limits::QUERY_COALESCE_BYTES;
 use lake::parquet_file::reader_metadata;
 use lake::store::StoreRef;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, coalesce_ranges};
+use object_store::{Error, ObjectMeta};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -110,16 +109,8 @@ async fn fetch(
     meta: &ObjectMeta,
     ranges: &[Range<u64>],
 ) -> anyhow::Result<Option<Vec<Bytes>>> {
-    let read = |range: Range<u64>| async move {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            if_match: meta.e_tag.clone(),
-            ..GetOptions::default()
-        };
-        store.get_opts(&meta.location, options).await?.bytes().await
-    };
-    match coalesce_ranges(ranges, read, QUERY_COALESCE_BYTES).await {
-        Ok(bytes) => Ok(Some(bytes)),
+    match store.read_ranges(&meta.location, meta.e_tag.as_deref(), ranges).await {
+        Ok((parts, _)) => Ok(Some(parts)),
         Err(Error::Precondition { .. } | Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("reading {}", meta.location)),
     }

@@ -208,15 +208,14 @@ impl Visit {
     /// A stronger id than the visit has so far becomes the visit's. One that is sent with the
     /// visitor's own is no longer only bridged.
     fn adopt_id(&mut self, hit: &VisitHit) {
-        self.bridged &= hit.client_id != Some(self.visitor);
         let rank = IdRank::of(hit);
         if let Some(id) = hit.client_id
             && rank > self.rank
         {
             self.visitor = id;
             self.rank = rank;
-            self.bridged = false;
         }
+        self.bridged &= hit.client_id != Some(self.visitor);
     }
 }
 

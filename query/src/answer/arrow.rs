@@ -49,8 +49,7 @@ pub fn arrow_body(
     let batch = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, array)| (name, array, true)),
     )?;
-    let next = rows.next.as_ref().map(|next| next.write(question));
-    Ok(Written { body: stream(&batch)?, next, changed: rows.changed })
+    Ok(rows.written(question, stream(&batch)?))
 }
 
 fn stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {

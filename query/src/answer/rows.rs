@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::fast::{HashMap, HashSet};
-
+use super::Written;
 use crate::count::{Counted, Value};
+use crate::fast::{HashMap, HashSet};
 use crate::plan::{Plan, Take};
 use crate::question::{Cursor, Key, Order, Question};
 
@@ -32,6 +32,18 @@ pub(super) struct Rows<'a> {
     pub(super) next: Option<Cursor>,
     /// Whether the data may be others than those of the first page, where this is a later one.
     pub(super) changed: Option<bool>,
+}
+
+impl Rows<'_> {
+    /// Where the next page begins, as text.
+    pub(super) fn next_cursor(&self, question: &Question) -> Option<String> {
+        self.next.as_ref().map(|next| next.write(question))
+    }
+
+    /// The answer with this body.
+    pub(super) fn written(&self, question: &Question, body: Vec<u8>) -> Written {
+        Written { body, next: self.next_cursor(question), changed: self.changed }
+    }
 }
 
 /// What a row without hits shows: zeros, and no value where that is a rate.

@@ -359,6 +359,15 @@ pub(super) fn needed_bytes(names: &[&str], opened: &Opened, piece: &Piece) -> u6
     ours.map(|column| u64::try_from(column.compressed_size()).unwrap_or_default()).sum()
 }
 
+/// Bytes of some columns in all row groups that can have the site.
+pub(super) fn needed_of_site(names: &[&str], table: &[Arc<Opened>], site: i32) -> u64 {
+    let of_part = |part: &Arc<Opened>| -> u64 {
+        let pieces = pieces(part.footer.metadata.metadata(), site);
+        pieces.iter().map(|piece| needed_bytes(names, part, piece)).sum()
+    };
+    table.iter().map(of_part).sum()
+}
+
 /// Pieces that are read together: about [`QUERY_READ_BYTES`] of the columns that are needed.
 fn in_groups(plan: &Plan, opened: &Opened) -> Vec<Vec<Piece>> {
     let mut groups: Vec<Vec<Piece>> = Vec::new();

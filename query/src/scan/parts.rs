@@ -13,8 +13,8 @@ use super::list::Objects;
 use super::open::{self, Opened};
 use crate::plan::Plan;
 
-/// Hot objects read at once.
-const CONCURRENT_READS: usize = 16;
+/// Objects of one date read at once.
+pub(super) const CONCURRENT_READS: usize = 16;
 
 /// A date's objects.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Parts {
             let e_tag = part.e_tag.as_deref();
             e_tag.is_some_and(|e_tag| scanner.footers.get(&part.location, e_tag).is_some())
         };
-        let is_known = objects.parts.iter().all(knows);
+        let is_known = objects.hot.is_empty() || objects.parts.iter().all(knows);
         let written = objects.parts.iter().map(|part| part.last_modified).max();
         let is_newer = |hot: &&ObjectMeta| !is_known && Some(hot.last_modified) > written;
         let newer = objects.hot.iter().filter(is_newer).map(|hot| hot.location.clone()).collect();

@@ -9,12 +9,11 @@ use jiff::civil::Date;
 use lake::limits::QUERY_CONCURRENT_DATES;
 use object_store::path::Path;
 
-use super::date::{hidden_in, needed_bytes};
+use super::date::{hidden_in, needed_of_site};
 use super::error::ScanError;
 use super::list::Objects;
 use super::open::Opened;
 use super::parts::open_table;
-use super::prune::pieces;
 use super::{Listed, Scanner, Sites, version};
 use crate::plan::Plan;
 
@@ -95,17 +94,8 @@ impl Scanner {
             Err(ScanError::Replaced(_)) => return Ok(0),
             Err(error) => return Err(error),
         };
-        let mut bytes = 0;
-        for (plan, _) in sites.iter().filter(|(_, partitions)| partitions.contains(&dt)) {
-            for part in &parts {
-                let pieces = pieces(part.footer.metadata.metadata(), plan.site);
-                bytes += pieces
-                    .iter()
-                    .map(|piece| needed_bytes(&plan.columns, part, piece))
-                    .sum::<u64>();
-            }
-        }
-        Ok(bytes)
+        let plans = sites.iter().filter(|(_, partitions)| partitions.contains(&dt));
+        Ok(plans.map(|(plan, _)| needed_of_site(&plan.columns, &parts, plan.site)).sum())
     }
 
     async fn open_date(

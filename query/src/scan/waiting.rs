@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, filter_record_batch, not};
-use futures_util::future::{Either, ready};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use lake::assemble::assemble;
@@ -20,18 +19,16 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use tokio::sync::SemaphorePermit;
 
 use super::Scanner;
-use super::date::needed_bytes;
+use super::date::needed_of_site;
 use super::decode::{self, Pending, Rows, schema_of};
 use super::error::ScanError;
 use super::links::{LINKS, touched};
 use super::memory::{Held, Memory};
 use super::open::Opened;
-use super::parts::Parts;
+use super::parts::{CONCURRENT_READS, Parts};
 use super::prune::{Piece, pieces};
 use crate::plan::Plan;
 
-/// Hot objects read at once.
-const CONCURRENT_READS: usize = 16;
 /// Dates whose waiting hits are worked out at once, each with much of a day's hits in memory. Late
 /// hits are of the last few dates; imports can be of all.
 pub(super) const CONCURRENT_DATES: usize = 4;
@@ -116,14 +113,14 @@ pub(super) async fn work_out(
         Ok((hot, read(ours, (plan.site, &LINKS), hot, None).await?))
     };
     let names: &[&str] = if in_table.is_empty() { &LINKS } else { &LINKS_AND_ORDERS };
-    let links = read(ours, (plan.site, names), table, None);
+    let links = || read(ours, (plan.site, names), table, None);
     // Where they are few, the table's links do not wait until it is known that some hits are the site's.
-    let beside = turn.is_some() && are_few(table, plan.site, names);
-    let ((hot, (waiting, _waiting_held)), links) = if beside {
-        let (waiting, links) = futures_util::future::try_join(waiting, links).await?;
-        (waiting, Either::Left(ready(Ok(links))))
+    let are_few = needed_of_site(names, table, plan.site) <= QUERY_SMALL_OBJECT_BYTES;
+    let ((hot, (waiting, _waiting_held)), early) = if turn.is_some() && are_few {
+        let (waiting, links) = futures_util::future::try_join(waiting, links()).await?;
+        (waiting, Some(links))
     } else {
-        (waiting.await?, Either::Right(links))
+        (waiting.await?, None)
     };
     let waiting = flat(waiting);
     if waiting.is_empty() && in_table.is_empty() {
@@ -134,7 +131,11 @@ pub(super) async fn work_out(
         Some(_) => None,
         None => scanner.waiting.acquire().await.ok(),
     };
-    let skip = touched_rows(scanner, links.await?, waiting, (dt, in_table)).await?;
+    let links = match early {
+        Some(links) => links,
+        None => links().await?,
+    };
+    let skip = touched_rows(scanner, links, waiting, (dt, in_table)).await?;
     let Some(skip) = skip else { return Ok(None) };
     // All that hits brought: of copies received at once the least by bytes stays.
     let columns: Vec<&str> =
@@ -157,15 +158,6 @@ pub(super) async fn work_out(
         .await?;
     let held = memory.hold(rows.get_array_memory_size())?;
     Ok(Some(WorkedOut { rows, skip, held }))
-}
-
-/// Whether some columns of a site are so few bytes that it costs little to read them in vain.
-fn are_few(table: &[Arc<Opened>], site: i32, names: &[&str]) -> bool {
-    let of_part = |part: &Arc<Opened>| -> u64 {
-        let pieces = pieces(part.footer.metadata.metadata(), site);
-        pieces.iter().map(|piece| needed_bytes(names, part, piece)).sum()
-    };
-    table.iter().map(of_part).sum::<u64>() <= QUERY_SMALL_OBJECT_BYTES
 }
 
 /// The table's rows, by object, that the waiting hits and those that orders cover touch; none where
